@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * X.509 certificates through OpenSSL: from a certificate to the identity it
+ * states. Reading only; certs/ makes certificates.
+ *
+ * SIM identifiers are read from: subjectAltName URIs `urn:gsma:imei:…`
+ * (RFC 7254) and `urn:dev:org:<PEN>-iccid|eid|imsi:<n>` (RFC 9039), and the
+ * subject serialNumber when it is 32
+ * digits that pass the EID check (GSMA SGP.22). A subjectAltName that is
+ * present but malformed or duplicated, an identifier URN that is malformed,
+ * and one kind stated with two values make the certificate unusable.
+ *
+ * Source: RFC 5280 §4.2.1.6, RFC 7254 §4, RFC 9039 §4.3, GSMA SGP.22 §4.5.2,
+ * RFC 4108 §5 (hardwareModuleName), IEEE 802.1AR.
+ */
+#ifndef IO_X509_H
+#define IO_X509_H
+
+#include "core/certificate.h"
+#include "core/err.h"
+
+#include <openssl/x509.h>
+
+/*
+ * Reads X (borrowed) into *out. Unusable is not a failure: see `usable`.
+ * False: ERR_ENVIRONMENT, OpenSSL could not (memory). Costs two SHA-256 and
+ * one pass over the subject and subjectAltName: called once a CONNECT.
+ */
+MUST bool x509_read(X509 *x, struct certificate *out, struct err *e);
+
+/* What people and the registry want to know beyond identity. */
+struct x509_names {
+	char subject[256], issuer[256]; /* RFC 2253, cut if longer */
+	char cn[256];            /* the last CN; "" if none */
+	char serial_number[128]; /* subject serialNumber (802.1AR); "" */
+	char serial[65];         /* upper-case hex */
+	char hw_type[64];        /* RFC 4108 hardwareModuleName: OID; "" */
+	char hw_serial[128];     /* its serial: text, or hex if binary */
+	char key[32];            /* "EC P-256", "RSA 2048", … */
+	bool is_ca, client_auth; /* client_auth: EKU absent or lists it */
+};
+void x509_names(X509 *x, struct x509_names *out);
+
+/* The certificate in PEM or DER that PATH holds ("-": standard input);
+ * *out is given: X509_free. */
+MUST bool x509_load(const char *path, X509 **out, struct err *e);
+
+/* FP as lower-case hex, NUL terminated; the form of JSON and tables. */
+#define FINGERPRINT_HEX (2 * FINGERPRINT_LEN + 1)
+void fingerprint_format(
+	const uint8_t fp[static FINGERPRINT_LEN], char out[static FINGERPRINT_HEX]);
+/* 64 hex digits of either case, with or without ':' between bytes. */
+MUST bool fingerprint_parse(
+	struct str text, uint8_t out[static FINGERPRINT_LEN], struct err *e);
+
+#endif
