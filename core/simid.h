@@ -64,7 +64,8 @@ MUST bool simid_parse(enum simid_kind kind, struct str text, unsigned options,
  * True when SEEN (borrowed), as a certificate or a network wrote it, is the
  * REGISTERED identifier:
  *   ICCID  a trailing F is dropped; the check digit may be missing on either
- *          side (19 digits against the same 18)
+ *          side (19 digits against the same 18): the longer number is then
+ *          the shorter one and its Luhn digit
  *   IMSI   exactly equal
  *   IMEI   the first 14 digits are equal, of 14, 15 (any last digit) or 16
  *          (IMEISV) digits
@@ -76,7 +77,8 @@ bool simid_same(const struct simid *registered, struct str seen);
 
 /*
  * Writes ID for people: enough to tell two apart in a table, not enough to
- * use: the first 6 and last 2 digits, '*' between ("890490********…56").
+ * use: the first 6 and last 2 digits, a '*' for each one between; of a number
+ * shorter than 12 digits less of its start, so that 4 are always hidden.
  * Returns the length; out is NUL terminated.
  */
 size_t simid_mask(const struct simid *id, char out[static SIMID_MAX + 1]);
