@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The layout of meter.seg, the file by which the plugin tells the world what
+ * it does: one writer, the plugin, and any number of readers that map it
+ * read-only and treat every byte as hostile.
+ *
+ *     0 ┌───────────────────────────────┐
+ *       │ struct meter_header           │ identity, state, load error
+ *  1024 ├───────────────────────────────┤
+ *       │ struct meter_outcome [256]    │ what each applied change closed
+ *       └───────────────────────────────┘ METER_SIZE
+ *
+ * Fields that change are C11 atomics, stored relaxed unless said otherwise.
+ * Texts and outcomes are guarded by a sequence: odd while the writer is at it.
+ * These functions work on given memory; io/segment.h maps the file.
+ */
+#ifndef CORE_METER_H
+#define CORE_METER_H
+
+#include "core/device.h"
+#include "core/str.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define METER_MAGIC    UINT64_C(0x3147455352494557) /* "WEIRSEG1" in memory */
+#define METER_VERSION  1u
+#define METER_OUTCOMES 256u /* a power of two */
+#define METER_TEXT     256u /* bytes; a multiple of 8 */
+
+/* A text of up to METER_TEXT bytes that readers copy without tearing. */
+struct meter_text {
+	_Atomic uint32_t seq;
+	_Atomic uint32_t len; /* bytes */
+	_Atomic uint64_t word[METER_TEXT / 8];
+};
+
+struct meter_header {
+	_Atomic uint64_t magic; /* stored last: release */
+	uint32_t version;
+	uint32_t header_size; /* sizeof(struct meter_header) */
+	uint64_t size;        /* of the file */
+	_Atomic uint64_t generation; /* +1 at every broker start */
+	_Atomic int64_t pid;         /* of the broker; 0: stopped cleanly */
+	_Atomic int64_t started_s;   /* Unix time */
+	_Atomic int64_t heartbeat_s; /* Unix time, at least once a second */
+	/* Registry: every change up to this seq is in force on every
+	 * connection, and the disconnects it asked for are done. Stored with
+	 * release after the outcome. */
+	_Atomic int64_t applied_change;
+	_Atomic int64_t policy_revision;  /* in force; 0: none */
+	_Atomic int64_t highest_revision; /* of the registry, ever seen */
+	_Atomic int64_t connected;        /* devices' connections now */
+	_Atomic uint64_t closed;          /* connections ended by a change */
+	_Atomic uint64_t refused;         /* requests refused, all reasons */
+	_Atomic int64_t load_error_s;     /* 0: the last load succeeded */
+	struct meter_text load_error;     /* why the last load failed */
+};
+
+/* What one change closed. */
+struct meter_outcome {
+	_Atomic uint32_t seq;
+	_Atomic uint32_t closed; /* connections */
+	_Atomic int64_t change;  /* its seq in the registry; 0: empty */
+	_Atomic uint64_t device[DEVICE_ID_MAX / 8]; /* id, zero padded */
+};
+
+#define METER_OUTCOMES_AT 1024u
+#define METER_SIZE                                                             \
+	(METER_OUTCOMES_AT + METER_OUTCOMES * sizeof(struct meter_outcome))
+
+_Static_assert(sizeof(struct meter_text) == 264, "layout");
+_Static_assert(offsetof(struct meter_header, generation) == 24, "layout");
+_Static_assert(offsetof(struct meter_header, applied_change) == 56, "layout");
+_Static_assert(offsetof(struct meter_header, load_error) == 112, "layout");
+_Static_assert(sizeof(struct meter_header) <= METER_OUTCOMES_AT, "layout");
+_Static_assert(sizeof(struct meter_outcome) == 80, "layout");
+
+/* --------------------------------------------------------------- the writer */
+
+/* Makes the METER_SIZE zeroed bytes at MEM a segment; magic comes last. */
+void meter_format(void *mem);
+
+/* Writes S, cut to METER_TEXT bytes. One writer. */
+void meter_text_store(struct meter_text *t, struct str s);
+
+/* Records that change CHANGE of DEVICE closed N connections. One writer. */
+void meter_outcome_store(
+	void *mem, int64_t change, struct str device, uint32_t n);
+
+/* --------------------------------------------------------------- the reader */
+
+/* Why the SIZE bytes at MEM are no segment of this version; NULL if they are.
+ * Static. */
+const char *meter_problem(const void *mem, size_t size);
+
+/* Copies the text; returns its length, at most METER_TEXT; out is NUL
+ * terminated. A writer that died inside a store reads as empty. */
+size_t meter_text_load(
+	const struct meter_text *t, char out[static METER_TEXT + 1]);
+
+/* The outcome of change CHANGE into *closed; false when the segment no longer,
+ * or not yet, holds it. */
+bool meter_outcome_load(const void *mem, int64_t change, uint32_t *closed);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * meter.seg as a file: one exclusive writer, readers that only read.
+ */
+#ifndef IO_SEGMENT_H
+#define IO_SEGMENT_H
+
+#include "core/err.h"
+#include "core/meter.h"
+
+#include <stdbool.h>
+
+#define SEGMENT_FILE "meter/meter.seg" /* in the state directory */
+
+struct segment {
+	void *mem; /* METER_SIZE bytes, mapped shared */
+	int fd;
+};
+
+/*
+ * Opens PATH for writing, made if missing (0640), every block allocated before
+ * a byte is touched: a sparse file on a full disk would be a SIGBUS. A second
+ * writer: ERR_CONFLICT, with the pid that holds it. A file of another layout,
+ * or not a segment, is set aside as PATH.old-<time> and said in *note ("" if
+ * not). False: ERR_ENVIRONMENT with path and remedy. Counters in a good file
+ * are kept. Release with segment_close.
+ */
+MUST bool segment_open_write(const char *path, struct segment *out,
+	char *note, size_t note_cap, struct err *e);
+
+/* Maps PATH read-only. ERR_NOT_FOUND: no file (no broker has run yet).
+ * ERR_ENVIRONMENT: permission, or not a segment of this version. */
+MUST bool segment_open_read(
+	const char *path, struct segment *out, struct err *e);
+
+/* The header of an open segment. */
+struct meter_header *segment_header(const struct segment *s);
+
+/* True while a writer holds the segment: the broker is alive, whatever the
+ * heartbeat says. */
+bool segment_writer_alive(const struct segment *s);
+
+/* Unmaps, unlocks, closes; a zeroed *S is fine. */
+void segment_close(struct segment *s);
+
+#endif
