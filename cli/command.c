@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/command.h"
+
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define STATE_DEFAULT "/var/lib/weir"
+#define CA_IN_HOME    ".weir/ca"
+
+const struct opt CLI_OPTIONS[] = {
+	{"state", '\0', OPT_VALUE, "DIR",
+		"state directory ($WEIR_STATE, else " STATE_DEFAULT ")"},
+	{"ca", '\0', OPT_VALUE, "DIR",
+		"the CA's folder ($WEIR_CA, else ~/" CA_IN_HOME ")"},
+	{"json", '\0', OPT_FLAG, NULL,
+		"print JSON: one object, or one a line for lists"},
+	{"show-ids", '\0', OPT_FLAG, NULL,
+		"print SIM identifiers whole, not masked"},
+	{"version", '\0', OPT_FLAG, NULL, "print the version and exit"},
+	{"help", 'h', OPT_FLAG, NULL, "print help and exit"},
+	{NULL, '\0', OPT_FLAG, NULL, NULL},
+};
+
+int cli_status(enum err_code code)
+{
+	switch (code) {
+	case ERR_NOT_FOUND:
+		return 1;
+	case ERR_INPUT:
+	case ERR_CONFLICT:
+		return 2;
+	case ERR_NONE:
+	case ERR_ENVIRONMENT:
+		break;
+	}
+	return 3;
+}
+
+static bool join(
+	const char *dir, const char *name, char *out, size_t cap, struct err *e)
+{
+	int n = snprintf(out, cap, "%s/%s", dir, name);
+
+	if (n < 0 || (size_t)n >= cap)
+		return err_set(e, ERR_INPUT, "the path %.80s…/%s is too long",
+			dir, name);
+	return true;
+}
+
+bool cli_state_path(const struct cli *c, const char *name, char *out,
+	size_t cap, struct err *e)
+{
+	return join(c->state, name, out, cap, e);
+}
+
+bool cli_ca_path(const struct cli *c, const char *name, char *out, size_t cap,
+	struct err *e)
+{
+	if (c->ca[0] == '\0')
+		return err_set(e, ERR_INPUT,
+			"no folder for the CA: there is no $HOME; give --ca "
+			"DIR");
+	return join(c->ca, name, out, cap, e);
+}
+
+bool cli_registry(const struct cli *c, enum registry_mode mode,
+	struct registry **out, struct err *e)
+{
+	char path[CLI_PATH_MAX];
+
+	return cli_state_path(c, REGISTRY_FILE, path, sizeof(path), e) &&
+	       registry_open(path, mode, out, e);
+}
+
+bool cli_registry_begin(
+	const struct cli *c, struct registry **out, struct err *e)
+{
+	struct registry *r = NULL;
+
+	if (!cli_registry(c, REGISTRY_WRITE, &r, e))
+		return false;
+	if (!registry_begin(r, c->actor, c->now_s, e)) {
+		registry_close(&r);
+		return false;
+	}
+	*out = r;
+	return true;
+}
+
+struct str cli_word(const struct cli *c, size_t i)
+{
+	return str_from(i < c->args->n_words ? c->args->words[i] : NULL);
+}
+
+/* ------------------------------------------------------------------ set up */
+
+static bool set_dir(
+	char out[static CLI_PATH_MAX], const char *dir, struct err *e)
+{
+	size_t n = strlen(dir);
+
+	if (n == 0)
+		return err_set(e, ERR_INPUT, "a directory's name is empty");
+	if (n >= CLI_PATH_MAX)
+		return err_set(
+			e, ERR_INPUT, "the path %.80s… is too long", dir);
+	memcpy(out, dir, n + 1);
+	return true;
+}
+
+static bool set_dirs(struct cli *c, const struct args *args, struct err *e)
+{
+	const char *state = args_get(args, "state");
+	const char *ca = args_get(args, "ca");
+	const char *home = getenv("HOME");
+
+	if (state == NULL)
+		state = getenv("WEIR_STATE");
+	if (!set_dir(c->state, state != NULL ? state : STATE_DEFAULT, e))
+		return false;
+	if (ca == NULL)
+		ca = getenv("WEIR_CA");
+	if (ca != NULL)
+		return set_dir(c->ca, ca, e);
+	if (home == NULL || home[0] == '\0')
+		return true;
+	return join(home, CA_IN_HOME, c->ca, sizeof(c->ca), e);
+}
+
+/* A user name as the audit shall hold it. */
+static bool set_actor(struct cli *c, const char *name)
+{
+	size_t n = name != NULL ? strlen(name) : 0;
+
+	if (n == 0 || n >= sizeof(c->actor))
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		if (name[i] <= ' ' || name[i] > '~')
+			return false;
+	}
+	memcpy(c->actor, name, n + 1);
+	return true;
+}
+
+static void find_actor(struct cli *c)
+{
+	struct passwd pw, *found = NULL;
+	char buf[4096];
+	uid_t uid = getuid();
+
+	/* Anyone can set SUDO_USER; as root it is sudo's word. */
+	if (uid == 0 && set_actor(c, getenv("SUDO_USER")))
+		return;
+	if (getpwuid_r(uid, &pw, buf, sizeof(buf), &found) == 0 &&
+		found != NULL && set_actor(c, found->pw_name))
+		return;
+	(void)snprintf(
+		c->actor, sizeof(c->actor), "uid %lu", (unsigned long)uid);
+}
+
+bool cli_init(struct cli *c, const struct args *args, struct err *e)
+{
+	*c = (struct cli){.args = args};
+	c->json = args_has(args, "json");
+	c->show_ids = args_has(args, "show-ids");
+	c->now_s = (int64_t)time(NULL);
+	find_actor(c);
+	return set_dirs(c, args, e);
+}

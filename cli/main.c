@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * weir: the command that people type. Finds the command, reads its options,
+ * runs it, and turns the result into an exit status.
+ */
+#include "cli/command.h"
+#include "cli/help.h"
+#include "cli/output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct command *const FAMILIES[] = {
+	audit_commands,
+};
+static const struct commands ALL = {
+	FAMILIES, sizeof(FAMILIES) / sizeof(FAMILIES[0])};
+
+/*
+ * Descriptors 0 to 2 must be open: a registry opened as descriptor 1 would
+ * have the command's output written into it. Opened for reading only, so that
+ * output to what was closed fails and is noticed.
+ */
+static bool standard_files(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) == -1 &&
+			open("/dev/null", O_RDONLY) != fd)
+			return false;
+	}
+	return true;
+}
+
+/* Output that did not arrive is a failure, even if the work is done. */
+static int finish(int status)
+{
+	char text[ERRNO_TEXT];
+
+	errno = 0;
+	if (fflush(stdout) == 0 && output_ok())
+		return status;
+	print_note("standard output: %s; the output is not complete",
+		errno != 0 ? errno_text(errno, text) : "a write failed");
+	return 3;
+}
+
+/* `weir help [CMD]`, `weir [CMD] --help`. CMD's words may be NULL. */
+static bool help(const char *first, const char *second, struct err *e)
+{
+	const struct command *cmd;
+
+	if (first == NULL) {
+		help_list(&ALL, NULL, stdout);
+		return true;
+	}
+	cmd = command_find(&ALL, first, second);
+	if (cmd != NULL) {
+		help_command(cmd);
+		return true;
+	}
+	if (second == NULL && command_is_group(&ALL, first)) {
+		help_list(&ALL, first, stdout);
+		return true;
+	}
+	return command_unknown(&ALL, first, second, e);
+}
+
+static bool words_fit(
+	const struct command *cmd, const struct args *a, struct err *e)
+{
+	char why[128];
+
+	if (a->n_words < cmd->words_min)
+		return help_usage_error(cmd, "something is missing", e);
+	if (a->n_words <= cmd->words_max)
+		return true;
+	(void)snprintf(why, sizeof(why), "'%.64s' is one word too many",
+		a->words[cmd->words_max]);
+	return help_usage_error(cmd, why, e);
+}
+
+static bool run(const struct command *cmd, struct args *a, bool *answer_no,
+	struct err *e)
+{
+	struct cli c;
+
+	if (!args_rest(a, cmd->options, e))
+		return false;
+	if (args_has(a, "help")) {
+		help_command(cmd);
+		return true;
+	}
+	if (!words_fit(cmd, a, e) || !cli_init(&c, a, e) || !cmd->run(&c, e))
+		return false;
+	*answer_no = c.answer_no;
+	return true;
+}
+
+/* Finds the command by its first words, and runs it. */
+static bool dispatch(struct args *a, bool *answer_no, struct err *e)
+{
+	const char *first, *second = NULL;
+	const struct command *cmd;
+
+	if (!args_word(a, &first, e))
+		return false;
+	if (first == NULL && args_has(a, "version")) {
+		(void)puts("weir " WEIR_VERSION);
+		return true;
+	}
+	if (first == NULL && !args_has(a, "help")) {
+		help_list(&ALL, NULL, stderr);
+		return err_set(e, ERR_INPUT, "no command given");
+	}
+	if (first == NULL)
+		return help(NULL, NULL, e);
+	if (strcmp(first, "help") == 0) {
+		if (!args_rest(a, NULL, e))
+			return false;
+		return help(a->n_words > 0 ? a->words[0] : NULL,
+			a->n_words > 1 ? a->words[1] : NULL, e);
+	}
+	cmd = command_find(&ALL, first, NULL);
+	if (cmd == NULL && command_is_group(&ALL, first)) {
+		if (!args_word(a, &second, e))
+			return false;
+		if (second == NULL && args_has(a, "help"))
+			return help(first, NULL, e);
+		cmd = second != NULL ? command_find(&ALL, first, second) : NULL;
+	}
+	if (cmd == NULL)
+		return command_unknown(&ALL, first, second, e);
+	return run(cmd, a, answer_no, e);
+}
+
+int main(int argc, char **argv)
+{
+	struct args a;
+	struct err e;
+	bool answer_no = false, done;
+
+	/* A closed pipe is an error of writing, not a death. */
+	if (!standard_files() || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+		return 3;
+	if (!args_init(&a, argc, argv, CLI_OPTIONS, &e)) {
+		print_error(&e);
+		return 3;
+	}
+	done = dispatch(&a, &answer_no, &e);
+	if (!done)
+		print_error(&e);
+	args_fini(&a);
+	return finish(done ? (answer_no ? 1 : 0) : cli_status(e.code));
+}

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/output.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void no_memory(void) __attribute__((noreturn));
+
+static void no_memory(void)
+{
+	(void)fputs("weir: out of memory\n", stderr);
+	_Exit(3);
+}
+
+void *need_memory(size_t n, size_t size)
+{
+	void *p = calloc(n != 0 ? n : 1, size != 0 ? size : 1);
+
+	if (p == NULL)
+		no_memory();
+	return p;
+}
+
+char *need_copy(const char *text)
+{
+	char *p = strdup(text);
+
+	if (p == NULL)
+		no_memory();
+	return p;
+}
+
+const char *errno_text(int number, char out[static ERRNO_TEXT])
+{
+	if (strerror_r(number, out, ERRNO_TEXT) != 0)
+		(void)snprintf(out, ERRNO_TEXT, "error %d", number);
+	return out;
+}
+
+bool output_ok(void)
+{
+	return ferror(stdout) == 0;
+}
+
+/* --------------------------------------------------------------- plain texts */
+
+/* Bytes of the printable UTF-8 character at P, of which N are left; 0 when it
+ * must be escaped. Whether code points are assigned is not looked at. */
+static size_t printable(const unsigned char *p, size_t n)
+{
+	size_t len;
+
+	if (p[0] < 0x80)
+		return p[0] >= 0x20 && p[0] != 0x7f ? 1 : 0;
+	if (p[0] < 0xc2 || p[0] > 0xf4)
+		return 0;
+	len = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+	if (len > n || (p[0] == 0xc2 && p[1] < 0xa0)) /* C1 controls */
+		return 0;
+	for (size_t i = 1; i < len; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	return len;
+}
+
+/* TEXT with what is not printable escaped. Given. *width is its columns, if
+ * each character takes one. */
+static char *escaped(const char *text, size_t *width)
+{
+	static const char hex[] = "0123456789abcdef";
+	size_t n = strlen(text), k = 0;
+	char *out = need_memory(n + 1, 4);
+	const unsigned char *p = (const unsigned char *)text;
+
+	*width = 0;
+	while (n != 0) {
+		size_t len = printable(p, n);
+
+		if (len == 0) {
+			out[k++] = '\\';
+			out[k++] = 'x';
+			out[k++] = hex[p[0] >> 4];
+			out[k++] = hex[p[0] & 15];
+			*width += 4;
+			len = 1;
+		} else {
+			memcpy(out + k, p, len);
+			k += len;
+			*width += 1;
+		}
+		p += len;
+		n -= len;
+	}
+	return out;
+}
+
+void print_text(FILE *out, const char *text)
+{
+	size_t width;
+	char *s = escaped(text, &width);
+
+	(void)fputs(s, out);
+	free(s);
+}
+
+void print_error(const struct err *e)
+{
+	(void)fputs("weir: ", stderr);
+	print_text(stderr, e->place);
+	if (e->line != 0)
+		(void)fprintf(stderr, "%s%u:%u", e->place[0] != '\0' ? ":" : "",
+			e->line, e->col);
+	if (e->place[0] != '\0' || e->line != 0)
+		(void)fputs(": ", stderr);
+	print_text(stderr, e->msg);
+	(void)fputc('\n', stderr);
+}
+
+void print_note(const char *fmt, ...)
+{
+	char text[1024];
+	va_list args;
+
+	va_start(args, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	(void)fputs("weir: ", stderr);
+	print_text(stderr, text);
+	(void)fputc('\n', stderr);
+}
+
+void print_field(const char *label, const char *fmt, ...)
+{
+	char text[1024];
+	va_list args;
+
+	va_start(args, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	(void)printf("%s:%*s", label,
+		strlen(label) < 16 ? (int)(17 - strlen(label)) : 1, "");
+	print_text(stdout, text);
+	(void)putchar('\n');
+}
+
+/* ------------------------------------------------------------------- tables */
+
+struct cell {
+	char *text;
+	size_t width;
+};
+
+struct table {
+	const char *const *heads;
+	size_t n_cols, n_rows, cap;
+	struct cell *cells; /* row after row */
+	size_t *widths;
+};
+
+struct table *table_new(const char *const *heads, size_t n)
+{
+	struct table *t = need_memory(1, sizeof(*t));
+
+	t->heads = heads;
+	t->n_cols = n;
+	t->widths = need_memory(n, sizeof(*t->widths));
+	for (size_t i = 0; i < n; i++)
+		t->widths[i] = strlen(heads[i]);
+	return t;
+}
+
+void table_row(struct table *t, const char *const *cells)
+{
+	struct cell *row;
+
+	if (t->n_rows == t->cap) {
+		size_t cap = t->cap != 0 ? t->cap * 2 : 16;
+		struct cell *more = need_memory(cap * t->n_cols, sizeof(*more));
+
+		if (t->n_rows != 0)
+			memcpy(more, t->cells,
+				t->n_rows * t->n_cols * sizeof(*more));
+		free(t->cells);
+		t->cells = more;
+		t->cap = cap;
+	}
+	row = &t->cells[t->n_rows++ * t->n_cols];
+	for (size_t i = 0; i < t->n_cols; i++) {
+		row[i].text = escaped(
+			cells[i] != NULL ? cells[i] : "", &row[i].width);
+		if (row[i].width > t->widths[i])
+			t->widths[i] = row[i].width;
+	}
+}
+
+static void print_row(const struct table *t, const struct cell *row)
+{
+	for (size_t i = 0; i < t->n_cols; i++) {
+		const char *text = row != NULL ? row[i].text : t->heads[i];
+		size_t width = row != NULL ? row[i].width : strlen(text);
+
+		(void)fputs(text, stdout);
+		/* No blanks at the end of a line. */
+		if (i + 1 < t->n_cols)
+			(void)printf(
+				"%*s", (int)(t->widths[i] - width + 2), "");
+	}
+	(void)putchar('\n');
+}
+
+void table_print(const struct table *t)
+{
+	/* Bold headings, where that means something. */
+	bool bold = isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR") == NULL;
+
+	if (t->n_rows == 0)
+		return;
+	if (bold)
+		(void)fputs("\x1b[1m", stdout);
+	print_row(t, NULL);
+	if (bold)
+		(void)fputs("\x1b[0m", stdout);
+	for (size_t i = 0; i < t->n_rows && output_ok(); i++)
+		print_row(t, &t->cells[i * t->n_cols]);
+}
+
+void table_free(struct table **t)
+{
+	if (*t == NULL)
+		return;
+	for (size_t i = 0; i < (*t)->n_rows * (*t)->n_cols; i++)
+		free((*t)->cells[i].text);
+	free((*t)->cells);
+	free((*t)->widths);
+	free(*t);
+	*t = NULL;
+}
+
+/* --------------------------------------------------------------------- JSON */
+
+static cJSON *need(cJSON *item)
+{
+	if (item == NULL)
+		no_memory();
+	return item;
+}
+
+cJSON *json_new(void)
+{
+	return need(cJSON_CreateObject());
+}
+
+cJSON *json_array(cJSON *o, const char *key)
+{
+	return need(cJSON_AddArrayToObject(o, key));
+}
+
+cJSON *json_object(cJSON *o, const char *key)
+{
+	return need(cJSON_AddObjectToObject(o, key));
+}
+
+void json_push(cJSON *array, cJSON *item)
+{
+	if (item == NULL || !cJSON_AddItemToArray(array, item))
+		no_memory();
+}
+
+void json_str(cJSON *o, const char *key, const char *value)
+{
+	if (value == NULL)
+		(void)need(cJSON_AddNullToObject(o, key));
+	else
+		(void)need(cJSON_AddStringToObject(o, key, value));
+}
+
+void json_int(cJSON *o, const char *key, int64_t value)
+{
+	/* Revisions, counts and times stay far below 2^53. */
+	(void)need(cJSON_AddNumberToObject(o, key, (double)value));
+}
+
+void json_time(cJSON *o, const char *key, int64_t unix_s)
+{
+	if (unix_s == 0)
+		(void)need(cJSON_AddNullToObject(o, key));
+	else
+		json_int(o, key, unix_s);
+}
+
+void json_bool(cJSON *o, const char *key, bool value)
+{
+	(void)need(cJSON_AddBoolToObject(o, key, value));
+}
+
+void json_simid(cJSON *o, const struct simid *id, enum simid_kind kind)
+{
+	json_str(o, simid_name(kind),
+		id->kind != SIMID_NONE ? id->digits : NULL);
+}
+
+void json_print(cJSON *o)
+{
+	char *text = cJSON_PrintUnformatted(o);
+
+	if (text == NULL)
+		no_memory();
+	(void)puts(text);
+	cJSON_free(text);
+	cJSON_Delete(o);
+}
+
+const char *simid_text(
+	const struct simid *id, bool show, char out[static SIMID_MAX + 1])
+{
+	if (id->kind == SIMID_NONE)
+		return "";
+	if (show)
+		return id->digits;
+	(void)simid_mask(id, out);
+	return out;
+}
