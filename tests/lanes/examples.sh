@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# What a stranger runs first: the quickstart, and the example policies'
+# expected decisions.
+set -euo pipefail
+# shellcheck source=tests/support/lib.sh
+. tests/support/lib.sh
+
+build_release
+tests/support/golden.sh
+examples/quickstart.sh --once

@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# pytest against a real mosquitto that runs as the user mosquitto.
+set -euo pipefail
+# shellcheck source=tests/support/lib.sh
+. tests/support/lib.sh
+
+build_release
+run_pytest build

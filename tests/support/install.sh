@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# install.sh build|tests
+#
+# Installs those Debian packages of the named list that are missing; does and
+# says nothing when all are there. `build`: to build Weir and run the
+# quickstart. `tests`: those and what tests/run.sh needs.
+#
+# WEIR_NO_INSTALL=1: never install; for machines that get the tools by other
+# means. Exit status: 0 all there, 2 usage, 3 they cannot be installed.
+set -euo pipefail
+
+build_packages=(
+	# what compiles it; cmake's default generator is make
+	gcc libc6-dev make cmake pkg-config
+	# mosquitto.h is in libmosquitto-dev, mosquitto_broker.h and
+	# mosquitto_plugin.h are in mosquitto-dev
+	libmosquitto-dev mosquitto-dev
+	libssl-dev libcjson-dev libsqlite3-dev libcmocka-dev
+	# what the quickstart runs: the broker, mosquitto_pub and _sub
+	mosquitto mosquitto-clients
+)
+test_packages=(
+	ninja-build clang clang-tidy clang-format libclang-rt-14-dev llvm
+	cppcheck valgrind gcovr shellcheck binutils
+	python3 python3-pytest python3-paho-mqtt python3-jsonschema
+	openssl sqlite3 util-linux
+)
+
+die() { # STATUS MESSAGE
+	printf 'install.sh: %s\n' "$2" >&2
+	exit "$1"
+}
+
+case "${1-}" in
+build) wanted=("${build_packages[@]}") ;;
+tests) wanted=("${build_packages[@]}" "${test_packages[@]}") ;;
+*) die 2 'usage: install.sh build|tests' ;;
+esac
+
+[ "${WEIR_NO_INSTALL-}" != 1 ] || exit 0
+
+if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+	die 3 "this is not a Debian-like system: install the equivalents of
+  ${wanted[*]}
+yourself (Debian 12's versions are the tested ones), then run again with
+WEIR_NO_INSTALL=1"
+fi
+
+missing=()
+for p in "${wanted[@]}"; do
+	# shellcheck disable=SC2016 # ${...} is dpkg-query's, not the shell's
+	state=$(dpkg-query -W -f='${db:Status-Status}' "$p" 2>/dev/null || true)
+	[ "$state" = installed ] || missing+=("$p")
+done
+[ "${#missing[@]}" -gt 0 ] || exit 0
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+	command -v sudo >/dev/null || die 3 "these packages are missing:
+  ${missing[*]}
+and neither root nor sudo is at hand; as root run
+  apt-get install ${missing[*]}"
+	as_root=(sudo)
+fi
+
+printf 'installing %s packages: %s\n' "${#missing[@]}" "${missing[*]}"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+apt() {
+	"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+		apt-get -q -y -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120 "$@"
+}
+# The package lists are fetched only when the install fails without them.
+if ! apt install --no-install-recommends "${missing[@]}" >"$log" 2>&1; then
+	if ! { apt update && apt install --no-install-recommends \
+		"${missing[@]}"; } >"$log" 2>&1; then
+		cat "$log" >&2
+		die 3 'apt-get could not install them; its output is above'
+	fi
+fi
