@@ -36,6 +36,10 @@ MUST bool segment_open_read(
 /* The header of an open segment. */
 struct meter_header *segment_header(const struct segment *s);
 
+/* False when the file has been cut short since it was mapped: reading it would
+ * be a SIGBUS. A reader asks before each look. */
+bool segment_intact(const struct segment *s);
+
 /* True while a writer holds the segment: the broker is alive, whatever the
  * heartbeat says. */
 bool segment_writer_alive(const struct segment *s);

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE /* open file description locks */
+#include "io/segment.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/*
+ * The lock belongs to the open file, not to the process: another descriptor of
+ * the same process neither shares nor drops it, and it ends with the process,
+ * however it ends.
+ */
+static struct flock whole(short type)
+{
+	return (struct flock){
+		.l_type = type, .l_whence = SEEK_SET, .l_start = 0, .l_len = 0};
+}
+
+static const char *reason_of(int error, char *buf, size_t cap)
+{
+	return strerror_r(error, buf, cap);
+}
+
+static bool environment(struct err *e, const char *path, const char *what)
+{
+	char buf[96];
+	int error = errno;
+
+	return err_set(e, ERR_ENVIRONMENT,
+		"%s: %s: %s; run: weir init --broker-user mosquitto", path,
+		what, reason_of(error, buf, sizeof buf));
+}
+
+static void let_go(struct segment *s)
+{
+	if (s->mem != NULL)
+		(void)munmap(s->mem, METER_SIZE);
+	if (s->fd >= 0)
+		(void)close(s->fd);
+	*s = (struct segment){NULL, -1};
+}
+
+/* Who holds the file, for people. 0 when the header does not say. */
+static long long holder(int fd)
+{
+	struct meter_header h;
+
+	if (pread(fd, &h, sizeof h, 0) != (ssize_t)sizeof h ||
+		h.magic != METER_MAGIC)
+		return 0;
+	return (long long)h.pid;
+}
+
+static bool lock(const char *path, int fd, struct err *e)
+{
+	struct flock want = whole(F_WRLCK);
+
+	if (fcntl(fd, F_OFD_SETLK, &want) == 0)
+		return true;
+	if (errno == EAGAIN || errno == EACCES)
+		return err_set(e, ERR_CONFLICT,
+			"%s: held by another broker (pid %lld); stop it, or "
+			"give each broker its own plugin_opt_state",
+			path, holder(fd));
+	return environment(e, path, "cannot be locked");
+}
+
+/* Opens and locks PATH; *fresh when it holds nothing yet. */
+static bool open_locked(const char *path, int *fd, bool *fresh, struct err *e)
+{
+	struct stat st;
+	int f = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+
+	if (f < 0)
+		return environment(e, path, "cannot be opened for writing");
+	if (!lock(path, f, e)) {
+		(void)close(f);
+		return false;
+	}
+	if (fstat(f, &st) != 0 || !S_ISREG(st.st_mode)) {
+		(void)close(f);
+		return err_set(e, ERR_ENVIRONMENT,
+			"%s: not a regular file; move it away", path);
+	}
+	*fresh = st.st_size == 0;
+	*fd = f;
+	return true;
+}
+
+/* Maps the locked FD. Blocks come first: touching a page that the disk has no
+ * room for kills the process. */
+static bool map_written(
+	const char *path, int fd, struct segment *out, struct err *e)
+{
+	void *mem;
+	int error = posix_fallocate(fd, 0, (off_t)METER_SIZE);
+
+	if (error != 0) {
+		errno = error;
+		return environment(e, path, "no room for it");
+	}
+	mem = mmap(NULL, METER_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (mem == MAP_FAILED)
+		return environment(e, path, "cannot be mapped");
+	*out = (struct segment){mem, fd};
+	return true;
+}
+
+/* Why the locked file is not one to go on with, or NULL. */
+static const char *problem_of(int fd)
+{
+	struct stat st;
+	const char *problem;
+	void *mem;
+
+	if (fstat(fd, &st) != 0 || st.st_size < (off_t)METER_SIZE)
+		return meter_problem(NULL, 0);
+	mem = mmap(NULL, METER_SIZE, PROT_READ, MAP_SHARED, fd, 0);
+	if (mem == MAP_FAILED)
+		return "it cannot be mapped";
+	problem = meter_problem(mem, METER_SIZE);
+	(void)munmap(mem, METER_SIZE);
+	return problem;
+}
+
+static bool set_aside(const char *path, const char *problem, char *note,
+	size_t note_cap, struct err *e)
+{
+	char aside[4096];
+	int n = snprintf(aside, sizeof aside, "%s.old-%lld", path,
+		(long long)time(NULL));
+
+	if (n < 0 || (size_t)n >= sizeof aside) {
+		errno = ENAMETOOLONG;
+		return environment(e, path, "cannot be set aside");
+	}
+	if (rename(path, aside) != 0)
+		return environment(e, path, "cannot be set aside");
+	(void)snprintf(note, note_cap, "%s: %s; set aside as %s and begun anew",
+		path, problem, aside);
+	return true;
+}
+
+bool segment_open_write(const char *path, struct segment *out, char *note,
+	size_t note_cap, struct err *e)
+{
+	const char *problem;
+	bool fresh;
+	int fd;
+
+	if (note_cap != 0)
+		note[0] = '\0';
+	if (!open_locked(path, &fd, &fresh, e))
+		return false;
+	problem = fresh ? NULL : problem_of(fd);
+	if (problem != NULL) {
+		bool moved = set_aside(path, problem, note, note_cap, e);
+
+		(void)close(fd);
+		if (!moved || !open_locked(path, &fd, &fresh, e))
+			return false;
+	}
+	if (fresh && fchmod(fd, 0640) != 0) {
+		(void)environment(e, path, "cannot be given its mode");
+		(void)close(fd);
+		return false;
+	}
+	if (!map_written(path, fd, out, e)) {
+		(void)close(fd);
+		return false;
+	}
+	if (fresh)
+		meter_format(out->mem);
+	return true;
+}
+
+bool segment_open_read(const char *path, struct segment *out, struct err *e)
+{
+	struct segment s = {NULL, -1};
+	const char *problem;
+	void *mem;
+
+	s.fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (s.fd < 0 && errno == ENOENT)
+		return err_set(e, ERR_NOT_FOUND,
+			"%s: no broker has run with this state directory yet",
+			path);
+	if (s.fd < 0) {
+		char buf[96];
+		int error = errno;
+
+		return err_set(e, ERR_ENVIRONMENT,
+			"%s: %s; it is readable by its group: join that "
+			"group, or use sudo",
+			path, reason_of(error, buf, sizeof buf));
+	}
+	if (!segment_intact(&s)) {
+		let_go(&s);
+		return err_set(e, ERR_ENVIRONMENT, "%s: %s", path,
+			meter_problem(NULL, 0));
+	}
+	mem = mmap(NULL, METER_SIZE, PROT_READ, MAP_SHARED, s.fd, 0);
+	if (mem == MAP_FAILED) {
+		(void)environment(e, path, "cannot be mapped");
+		let_go(&s);
+		return false;
+	}
+	s.mem = mem;
+	problem = meter_problem(mem, METER_SIZE);
+	if (problem != NULL) {
+		let_go(&s);
+		return err_set(e, ERR_ENVIRONMENT,
+			"%s: %s; use the weir command of the plugin's version",
+			path, problem);
+	}
+	*out = s;
+	return true;
+}
+
+struct meter_header *segment_header(const struct segment *s)
+{
+	return s->mem;
+}
+
+bool segment_intact(const struct segment *s)
+{
+	struct stat st;
+
+	return s->fd >= 0 && fstat(s->fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	       st.st_size >= (off_t)METER_SIZE;
+}
+
+bool segment_writer_alive(const struct segment *s)
+{
+	struct flock found = whole(F_WRLCK);
+
+	/* A question only: a lock of ours, however short, could make a broker
+	 * fail to start. */
+	return fcntl(s->fd, F_OFD_GETLK, &found) == 0 &&
+	       found.l_type != F_UNLCK;
+}
+
+void segment_close(struct segment *s)
+{
+	/* A zeroed struct holds no descriptor: 0 with no mapping is not ours. */
+	if (s->mem == NULL)
+		return;
+	let_go(s);
+	s->fd = 0;
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "io/segment.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char dir[64], path[96];
+static char note[512];
+
+static int setup(void **state)
+{
+	(void)state;
+	(void)snprintf(dir, sizeof dir, "/tmp/weir-segment-XXXXXX");
+	if (mkdtemp(dir) == NULL)
+		return -1;
+	(void)snprintf(path, sizeof path, "%s/meter.seg", dir);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	char command[96];
+
+	(void)state;
+	(void)snprintf(command, sizeof command, "rm -r %s", dir);
+	return system(command); // NOLINT(cert-env33-c): our own directory
+}
+
+static void put(const void *p, size_t n)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0640);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, p, n), n);
+	assert_int_equal(close(fd), 0);
+}
+
+static void test_write_and_read(void **state)
+{
+	struct segment w = {0}, r = {0};
+	struct stat st;
+	struct err e;
+
+	(void)state;
+	assert_true(segment_open_write(path, &w, note, sizeof note, &e));
+	assert_string_equal(note, "");
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_size, METER_SIZE);
+	assert_int_equal(st.st_mode & 0777, 0640);
+	assert_true((size_t)st.st_blocks * 512 >= METER_SIZE);
+	segment_header(&w)->connected = 3;
+	assert_true(segment_open_read(path, &r, &e));
+	assert_int_equal(segment_header(&r)->connected, 3);
+	assert_true(segment_intact(&r));
+	assert_true(segment_writer_alive(&r));
+	segment_close(&w);
+	assert_null(w.mem);
+	assert_false(segment_writer_alive(&r));
+	segment_close(&r);
+	segment_close(&r);
+}
+
+static void test_counters_are_kept(void **state)
+{
+	struct segment w = {0};
+	struct err e;
+
+	(void)state;
+	assert_true(segment_open_write(path, &w, note, sizeof note, &e));
+	segment_header(&w)->refused = 42;
+	segment_close(&w);
+	assert_true(segment_open_write(path, &w, note, sizeof note, &e));
+	assert_int_equal(segment_header(&w)->refused, 42);
+	segment_close(&w);
+}
+
+static void test_second_writer(void **state)
+{
+	struct segment w = {0}, other = {0};
+	struct err e;
+
+	(void)state;
+	assert_true(segment_open_write(path, &w, note, sizeof note, &e));
+	segment_header(&w)->pid = 4711;
+	assert_false(segment_open_write(path, &other, note, sizeof note, &e));
+	assert_int_equal(e.code, ERR_CONFLICT);
+	assert_non_null(strstr(e.msg, "4711"));
+	assert_null(other.mem);
+	segment_close(&w);
+	assert_true(segment_open_write(path, &other, note, sizeof note, &e));
+	segment_close(&other);
+}
+
+/* A reader that asks and closes must not drop the writer's lock. */
+static void test_reader_leaves_the_lock(void **state)
+{
+	struct segment w = {0}, r = {0}, other = {0};
+	struct err e;
+
+	(void)state;
+	assert_true(segment_open_write(path, &w, note, sizeof note, &e));
+	assert_true(segment_open_read(path, &r, &e));
+	assert_true(segment_writer_alive(&r));
+	segment_close(&r);
+	assert_false(segment_open_write(path, &other, note, sizeof note, &e));
+	segment_close(&w);
+}
+
+static void test_killed_writer(void **state)
+{
+	struct segment w = {0};
+	struct err e;
+	int status;
+	pid_t child = fork();
+
+	(void)state;
+	if (child == 0) {
+		bool up = segment_open_write(path, &w, note, sizeof note, &e);
+
+		_exit(up ? 0 : 1);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_true(segment_open_write(path, &w, note, sizeof note, &e));
+	segment_close(&w);
+}
+
+static void test_set_aside(void **state)
+{
+	static char bad[METER_SIZE];
+	struct segment w = {0};
+	struct err e;
+
+	(void)state;
+	put("short", 5);
+	assert_true(segment_open_write(path, &w, note, sizeof note, &e));
+	assert_non_null(strstr(note, ".old-"));
+	assert_null(meter_problem(w.mem, METER_SIZE));
+	segment_close(&w);
+	assert_int_equal(unlink(path), 0);
+	put(bad, sizeof bad);
+	assert_true(segment_open_write(path, &w, note, sizeof note, &e));
+	assert_non_null(strstr(note, "not a meter segment"));
+	segment_close(&w);
+}
+
+static void test_refused(void **state)
+{
+	static char bad[METER_SIZE];
+	struct segment s = {0};
+	char missing[128];
+	struct err e;
+
+	(void)state;
+	assert_false(segment_open_read(path, &s, &e));
+	assert_int_equal(e.code, ERR_NOT_FOUND);
+	put(bad, sizeof bad);
+	assert_false(segment_open_read(path, &s, &e));
+	assert_int_equal(e.code, ERR_ENVIRONMENT);
+	put(bad, METER_SIZE - 1);
+	assert_false(segment_open_read(path, &s, &e));
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(symlink("/etc/passwd", path), 0);
+	assert_false(segment_open_read(path, &s, &e));
+	assert_false(segment_open_write(path, &s, note, sizeof note, &e));
+	assert_int_equal(unlink(path), 0);
+	(void)snprintf(missing, sizeof missing, "%s/none/meter.seg", dir);
+	assert_false(segment_open_write(missing, &s, note, sizeof note, &e));
+	assert_int_equal(e.code, ERR_ENVIRONMENT);
+	assert_non_null(strstr(e.msg, "weir init"));
+	assert_null(s.mem);
+}
+
+static void test_cut_short(void **state)
+{
+	struct segment w = {0}, r = {0};
+	struct err e;
+
+	(void)state;
+	assert_true(segment_open_write(path, &w, note, sizeof note, &e));
+	assert_true(segment_open_read(path, &r, &e));
+	assert_int_equal(truncate(path, 100), 0);
+	assert_false(segment_intact(&r));
+	segment_close(&r);
+	segment_close(&w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			test_write_and_read, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_counters_are_kept, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_second_writer, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_reader_leaves_the_lock, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_killed_writer, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_set_aside, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_cut_short, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
