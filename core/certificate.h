@@ -43,7 +43,7 @@ struct credential {
 	char serial[65];  /* upper-case hex, as openssl x509 -serial prints */
 	char issuer[256]; /* RFC 2253 */
 	int64_t not_before_s, not_after_s;
-	uint8_t status; /* enum credential_status */
+	uint8_t status;    /* enum credential_status */
 	int64_t revoked_s; /* 0: not revoked */
 	char reason[32]; /* of the revocation; "key_compromise" bars the key */
 	int64_t revision;

@@ -22,9 +22,9 @@
 /* What kind of failure, and so the exit status of a command (docs/CLI.md). */
 enum err_code {
 	ERR_NONE = 0,
-	ERR_INPUT,       /* the caller's data is wrong: exit 2 */
-	ERR_NOT_FOUND,   /* there is no such thing: exit 1 */
-	ERR_CONFLICT,    /* it exists already, or the state forbids it: exit 2 */
+	ERR_INPUT,     /* the caller's data is wrong: exit 2 */
+	ERR_NOT_FOUND, /* there is no such thing: exit 1 */
+	ERR_CONFLICT,  /* it exists already, or the state forbids it: exit 2 */
 	ERR_ENVIRONMENT, /* file, permission, disk, lock: exit 3 */
 };
 
@@ -34,7 +34,7 @@ enum err_code {
 
 struct err {
 	enum err_code code;
-	uint32_t line, col; /* from 1; col in bytes; 0: not in a text */
+	uint32_t line, col;        /* from 1; col in bytes; 0: not in a text */
 	char place[ERR_PLACE_MAX]; /* "classes.meter.publish[1]", or "" */
 	char msg[ERR_MSG_MAX];
 };

@@ -39,8 +39,8 @@ struct meter_text {
 struct meter_header {
 	_Atomic uint64_t magic; /* stored last: release */
 	uint32_t version;
-	uint32_t header_size; /* sizeof(struct meter_header) */
-	uint64_t size;        /* of the file */
+	uint32_t header_size;        /* sizeof(struct meter_header) */
+	uint64_t size;               /* of the file */
 	_Atomic uint64_t generation; /* +1 at every broker start */
 	_Atomic int64_t pid;         /* of the broker; 0: stopped cleanly */
 	_Atomic int64_t started_s;   /* Unix time */

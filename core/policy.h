@@ -31,17 +31,17 @@
 #define POLICY_RULES_MAX    65536 /* of a class and direction, with includes */
 #define POLICY_LEVELS_MAX   32    /* of a template */
 #define POLICY_TEMPLATE_MAX 1024  /* bytes */
-#define POLICY_INCLUDES_MAX 16    /* nested or listed */
+#define POLICY_INCLUDES_MAX 16    /* listed by one class */
 #define POLICY_NODES_MAX    64    /* trie nodes that one decision may visit */
 #define POLICY_BYTES_MAX    (UINT32_C(268435455)) /* MQTT's largest packet */
 
 /* ------------------------------------------------------- as it is written */
 
 struct rule_spec {
-	struct str topic; /* the template */
-	uint8_t max_qos;  /* 0..2. Defaults: publish 1, subscribe 2 */
-	bool retain;      /* publish only. Default: false */
-	uint32_t max_bytes; /* publish only. Default: POLICY_BYTES_MAX */
+	struct str topic;         /* the template */
+	uint8_t max_qos;          /* 0..2. Defaults: publish 1, subscribe 2 */
+	bool retain;              /* publish only. Default: false */
+	uint32_t max_bytes;       /* publish only. Default: POLICY_BYTES_MAX */
 	const struct str *shared; /* subscribe only: $share groups served */
 	size_t n_shared;
 };

@@ -49,7 +49,7 @@ enum reason {
 #define REASON_ENUM(c, name, text) REASON_##c,
 	REASONS(REASON_ENUM)
 #undef REASON_ENUM
-	REASON_COUNT
+		REASON_COUNT
 };
 
 /* The name of R; "unavailable" for a number that is no reason. Static. */

@@ -33,8 +33,8 @@ enum simid_kind {
 
 /* One identifier in canonical form. Zeroed: none. */
 struct simid {
-	uint8_t kind; /* enum simid_kind */
-	uint8_t n;    /* digits */
+	uint8_t kind;               /* enum simid_kind */
+	uint8_t n;                  /* digits */
 	char digits[SIMID_MAX + 1]; /* NUL terminated */
 };
 

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/topic.h"
+
+#include "core/level.h"
+#include "core/utf8.h"
+
+static bool is_plus(struct str level)
+{
+	return level.n == 1 && level.p[0] == '+';
+}
+
+static bool is_hash(struct str level)
+{
+	return level.n == 1 && level.p[0] == '#';
+}
+
+static bool has_byte(struct str s, char c)
+{
+	return s.n != 0 && memchr(s.p, c, s.n) != NULL;
+}
+
+bool topic_valid(struct str t)
+{
+	return t.n >= 1 && t.n <= TOPIC_MAX && !has_byte(t, '+') &&
+	       !has_byte(t, '#') && utf8_valid(t);
+}
+
+bool filter_valid(struct str f)
+{
+	struct levels cursor = levels_of(f);
+	struct str level;
+
+	if (f.n < 1 || f.n > TOPIC_MAX || !utf8_valid(f))
+		return false;
+	while (levels_next(&cursor, &level)) {
+		if (is_hash(level))
+			return !levels_next(&cursor, &level);
+		if (has_byte(level, '#'))
+			return false;
+		if (has_byte(level, '+') && !is_plus(level))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The level after CURSOR of g_n (see filter_covered): the filter's own while
+ * it has any, a fresh one for '+' and beyond. False after n levels.
+ */
+struct generic {
+	struct levels filter;
+	size_t left; /* levels of g_n still to come */
+	bool plain;  /* the filter is a topic: nothing is fresh */
+};
+
+struct generic_level {
+	struct str text;
+	bool fresh;
+};
+
+static bool generic_next(struct generic *g, struct generic_level *level)
+{
+	if (g->left == 0)
+		return false;
+	g->left--;
+	level->fresh =
+		!levels_next(&g->filter, &level->text) ||
+		(!g->plain && (is_plus(level->text) || is_hash(level->text)));
+	return true;
+}
+
+/* MQTT 5.0 §4.7.1, for one topic whose levels G yields. */
+static bool generic_match(struct str rule, struct generic g)
+{
+	struct levels cursor = levels_of(rule);
+	struct generic_level level;
+	struct str want;
+	bool first = true;
+
+	while (levels_next(&cursor, &want)) {
+		bool wild = is_plus(want) || is_hash(want);
+		bool more = generic_next(&g, &level);
+
+		/* [MQTT-4.7.2-1] */
+		if (first && wild && more && !level.fresh &&
+			level.text.n != 0 && level.text.p[0] == '$')
+			return false;
+		/* §4.7.1.2: "#" matches the parent and all below */
+		if (is_hash(want))
+			return true;
+		if (!more)
+			return false;
+		if (!wild && (level.fresh || !str_eq(want, level.text)))
+			return false;
+		first = false;
+	}
+	return !generic_next(&g, &level);
+}
+
+bool topic_match(struct str filter, struct str topic)
+{
+	struct generic g = {levels_of(topic), levels_count(topic), true};
+
+	return generic_match(filter, g);
+}
+
+static bool any_match(
+	const struct str *rules, size_t n, struct str filter, size_t n_levels)
+{
+	struct generic g = {levels_of(filter), n_levels, false};
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (generic_match(rules[i], g))
+			return true;
+	return false;
+}
+
+bool filter_covered(struct str filter, const struct str *rules, size_t n)
+{
+	size_t p = levels_count(filter);
+	size_t most = p;
+	size_t i, k;
+
+	if (filter.n == 0 || filter.p[filter.n - 1] != '#')
+		return any_match(rules, n, filter, p);
+	p--;
+	for (i = 0; i < n; i++) {
+		k = levels_count(rules[i]);
+		most = k > most ? k : most;
+	}
+	for (k = p > 1 ? p : 1; k <= most + 1; k++) {
+		bool empty_topic = k == 1 && p == 1 && filter.p[0] == '/';
+
+		if (!empty_topic && !any_match(rules, n, filter, k))
+			return false;
+	}
+	return true;
+}
+
+bool share_split(struct str f, struct str *group, struct str *rest)
+{
+	const struct str prefix = STR("$share/");
+	struct str tail, name;
+	const char *slash;
+
+	if (f.n < prefix.n || memcmp(f.p, prefix.p, prefix.n) != 0) {
+		*group = (struct str){NULL, 0};
+		*rest = f;
+		return true;
+	}
+	tail = (struct str){f.p + prefix.n, f.n - prefix.n};
+	slash = tail.n != 0 ? memchr(tail.p, '/', tail.n) : NULL;
+	if (slash == NULL || slash == tail.p)
+		return false;
+	name = (struct str){tail.p, (size_t)(slash - tail.p)};
+	if (has_byte(name, '+') || has_byte(name, '#') || name.n + 1 == tail.n)
+		return false;
+	*group = name;
+	*rest = (struct str){slash + 1, tail.n - name.n - 1};
+	return true;
+}
