@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/command.h"
 
+#include "cli/output.h"
+
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -116,17 +118,17 @@ static bool set_dirs(struct cli *c, const struct args *args, struct err *e)
 {
 	const char *state = args_get(args, "state");
 	const char *ca = args_get(args, "ca");
-	const char *home = getenv("HOME");
+	const char *home = environment("HOME");
 
 	if (state == NULL)
-		state = getenv("WEIR_STATE");
+		state = environment("WEIR_STATE");
 	if (!set_dir(c->state, state != NULL ? state : STATE_DEFAULT, e))
 		return false;
 	if (ca == NULL)
-		ca = getenv("WEIR_CA");
+		ca = environment("WEIR_CA");
 	if (ca != NULL)
 		return set_dir(c->ca, ca, e);
-	if (home == NULL || home[0] == '\0')
+	if (home == NULL)
 		return true;
 	return join(home, CA_IN_HOME, c->ca, sizeof(c->ca), e);
 }
@@ -153,7 +155,7 @@ static void find_actor(struct cli *c)
 	uid_t uid = getuid();
 
 	/* Anyone can set SUDO_USER; as root it is sudo's word. */
-	if (uid == 0 && set_actor(c, getenv("SUDO_USER")))
+	if (uid == 0 && set_actor(c, environment("SUDO_USER")))
 		return;
 	if (getpwuid_r(uid, &pw, buf, sizeof(buf), &found) == 0 &&
 		found != NULL && set_actor(c, found->pw_name))

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define NAMES_MAX 128
+#define WORD_MAX  24 /* bytes of a word of a command's name, and its NUL */
 
 /* The length of the first word of NAME. */
 static size_t first_word(const char *name)
@@ -54,74 +55,71 @@ bool command_is_group(const struct commands *all, const char *first)
 	return false;
 }
 
-/* The names to choose from: second words of GROUP, or (NULL) single words. */
-static size_t names_of(const struct commands *all, const char *group,
-	const char *names[static NAMES_MAX])
-{
-	size_t n = 0;
+struct names {
+	size_t n;
+	const char *name[NAMES_MAX];
+	char text[NAMES_MAX][WORD_MAX];
+};
 
+/* The words to choose from: second ones in GROUP, or (NULL) first ones. */
+static void names_of(
+	const struct commands *all, const char *group, struct names *out)
+{
+	out->n = 0;
 	for (size_t i = 0; i < all->n; i++) {
 		for (const struct command *c = all->families[i];
-			c->name != NULL && n < NAMES_MAX; c++) {
-			if (group == NULL)
-				names[n++] = c->name;
-			else if (in_group(c, group))
-				names[n++] = c->name + strlen(group) + 1;
+			c->name != NULL && out->n < NAMES_MAX; c++) {
+			const char *word = c->name;
+
+			if (group != NULL && !in_group(c, group))
+				continue;
+			if (group != NULL)
+				word += strlen(group) + 1;
+			(void)snprintf(out->text[out->n], WORD_MAX, "%.*s",
+				(int)first_word(word), word);
+			out->name[out->n] = out->text[out->n];
+			out->n++;
 		}
 	}
-	return n;
 }
 
-/* "add, set, show" into OUT. */
-static void list_names(
-	const char *const *names, size_t n, char *out, size_t cap)
+/* `weir device`: which of its commands? */
+static bool incomplete(
+	const struct commands *all, const char *group, struct err *e)
 {
+	struct names names;
+	char list[200] = "";
 	size_t at = 0;
 
-	out[0] = '\0';
-	for (size_t i = 0; i < n; i++) {
-		int k = snprintf(
-			out + at, cap - at, "%s%s", i ? ", " : "", names[i]);
-
-		if (k < 0 || (size_t)k >= cap - at)
-			return;
-		at += (size_t)k;
-	}
+	names_of(all, group, &names);
+	for (size_t i = 0; i < names.n && at < sizeof(list); i++)
+		at += (size_t)snprintf(list + at, sizeof(list) - at, "%s%s",
+			i != 0 ? ", " : "", names.name[i]);
+	return err_set(e, ERR_INPUT,
+		"'%s' needs to know what to do: %s; see weir help %s", group,
+		list, group);
 }
 
 bool command_unknown(const struct commands *all, const char *first,
 	const char *second, struct err *e)
 {
-	const char *names[NAMES_MAX];
-	char list[200];
+	struct names names;
 	bool group = command_is_group(all, first);
-	size_t n = names_of(all, group ? first : NULL, names);
-	const char *near;
+	const char *space = group ? " " : "", *before = group ? first : "";
+	const char *near, *word = group ? second : first;
 
-	if (group && second == NULL) {
-		list_names(names, n, list, sizeof(list));
+	if (word == NULL)
+		return incomplete(all, first, e);
+	names_of(all, group ? first : NULL, &names);
+	near = nearest_name(word, names.name, names.n);
+	if (near == NULL)
 		return err_set(e, ERR_INPUT,
-			"'%s' needs to know what to do: %s; see weir help %s",
-			first, list, first);
-	}
-	near = nearest_name(group ? second : first, names, n);
-	/* A group's name, "device", is as near as its commands are far. */
-	for (size_t i = 0; i < n && !group && near == NULL; i++) {
-		char word[32];
-
-		(void)snprintf(word, sizeof(word), "%.*s",
-			(int)first_word(names[i]), names[i]);
-		if (nearest_name(first, (const char *const[]){word}, 1) != NULL)
-			near = names[i];
-	}
-	if (near != NULL)
-		return err_set(e, ERR_INPUT,
-			"unknown command '%s%s%s'; did you mean '%s%s%s'?",
-			first, group ? " " : "", group ? second : "",
-			group ? first : "", group ? " " : "", near);
+			"unknown command '%s%s%s'; weir help lists what there "
+			"is",
+			before, space, word);
 	return err_set(e, ERR_INPUT,
-		"unknown command '%s%s%s'; weir help lists what there is",
-		first, group ? " " : "", group ? second : "");
+		"unknown command '%s%s%s'; did you mean '%s%s%s'?", before,
+		space, word, before, space, near);
 }
 
 bool help_usage_error(const struct command *cmd, const char *why, struct err *e)

@@ -100,6 +100,27 @@ static bool run(const struct command *cmd, struct args *a, bool *answer_no,
 	return true;
 }
 
+/* No command at all: --version, --help, or nothing to do. */
+static bool no_command(const struct args *a, struct err *e)
+{
+	if (args_has(a, "version")) {
+		(void)puts("weir " WEIR_VERSION);
+		return true;
+	}
+	if (args_has(a, "help"))
+		return help(NULL, NULL, e);
+	help_list(&ALL, NULL, stderr);
+	return err_set(e, ERR_INPUT, "no command given");
+}
+
+static bool help_of_words(struct args *a, struct err *e)
+{
+	if (!args_rest(a, NULL, e))
+		return false;
+	return help(a->n_words > 0 ? a->words[0] : NULL,
+		a->n_words > 1 ? a->words[1] : NULL, e);
+}
+
 /* Finds the command by its first words, and runs it. */
 static bool dispatch(struct args *a, bool *answer_no, struct err *e)
 {
@@ -108,33 +129,18 @@ static bool dispatch(struct args *a, bool *answer_no, struct err *e)
 
 	if (!args_word(a, &first, e))
 		return false;
-	if (first == NULL && args_has(a, "version")) {
-		(void)puts("weir " WEIR_VERSION);
-		return true;
-	}
-	if (first == NULL && !args_has(a, "help")) {
-		help_list(&ALL, NULL, stderr);
-		return err_set(e, ERR_INPUT, "no command given");
-	}
 	if (first == NULL)
-		return help(NULL, NULL, e);
-	if (strcmp(first, "help") == 0) {
-		if (!args_rest(a, NULL, e))
-			return false;
-		return help(a->n_words > 0 ? a->words[0] : NULL,
-			a->n_words > 1 ? a->words[1] : NULL, e);
-	}
-	cmd = command_find(&ALL, first, NULL);
-	if (cmd == NULL && command_is_group(&ALL, first)) {
-		if (!args_word(a, &second, e))
-			return false;
-		if (second == NULL && args_has(a, "help"))
-			return help(first, NULL, e);
-		cmd = second != NULL ? command_find(&ALL, first, second) : NULL;
-	}
-	if (cmd == NULL)
-		return command_unknown(&ALL, first, second, e);
-	return run(cmd, a, answer_no, e);
+		return no_command(a, e);
+	if (strcmp(first, "help") == 0)
+		return help_of_words(a, e);
+	if (command_is_group(&ALL, first) && !args_word(a, &second, e))
+		return false;
+	cmd = command_find(&ALL, first, second);
+	if (cmd != NULL)
+		return run(cmd, a, answer_no, e);
+	if (second == NULL && args_has(a, "help"))
+		return help(first, NULL, e);
+	return command_unknown(&ALL, first, second, e);
 }
 
 int main(int argc, char **argv)

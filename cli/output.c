@@ -32,6 +32,14 @@ char *need_copy(const char *text)
 	return p;
 }
 
+const char *environment(const char *name)
+{
+	/* weir has one thread and never changes its environment. */
+	const char *v = getenv(name); /* NOLINT(concurrency-mt-unsafe) */
+
+	return v != NULL && v[0] != '\0' ? v : NULL;
+}
+
 const char *errno_text(int number, char out[static ERRNO_TEXT])
 {
 	if (strerror_r(number, out, ERRNO_TEXT) != 0)
@@ -214,7 +222,8 @@ static void print_row(const struct table *t, const struct cell *row)
 void table_print(const struct table *t)
 {
 	/* Bold headings, where that means something. */
-	bool bold = isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR") == NULL;
+	bool bold =
+		isatty(STDOUT_FILENO) == 1 && environment("NO_COLOR") == NULL;
 
 	if (t->n_rows == 0)
 		return;

@@ -29,6 +29,9 @@ void print_error(const struct err *e);
 /* `weir: …` on standard error: a note or a warning, not a failure. */
 void print_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* The environment variable NAME; NULL when it is unset or empty. */
+const char *environment(const char *name);
+
 /* What errno value NUMBER means, into OUT (lent back): "No space left …". */
 #define ERRNO_TEXT 128
 const char *errno_text(int number, char out[static ERRNO_TEXT]);
