@@ -53,6 +53,10 @@ void x509_key_name(const EVP_PKEY *key, char *out, size_t cap);
  * ERR_INPUT: it holds no certificate. */
 MUST bool x509_load(const char *path, X509 **out, struct err *e);
 
+/* For OpenSSL's PEM readers: there is no passphrase. Their default asks for one
+ * on the terminal. */
+int x509_no_passphrase(char *buf, int size, int writing, void *arg);
+
 /* FP as lower-case hex, NUL terminated; the form of JSON and tables. */
 #define FINGERPRINT_HEX (2 * FINGERPRINT_LEN + 1)
 void fingerprint_format(const uint8_t fp[static FINGERPRINT_LEN],

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "certs/pem_file.h"
+
+#include "io/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+
+char *path_join(const char *dir, const char *name, const char *suffix)
+{
+	size_t n = strlen(dir) + 1 + strlen(name) + strlen(suffix) + 1;
+	char *path = malloc(n);
+
+	if (path != NULL)
+		(void)snprintf(path, n, "%s/%s%s", dir, name, suffix);
+	return path;
+}
+
+/* ------------------------------------------------------------------- files */
+
+static bool write_all(int fd, struct str text)
+{
+	while (text.n != 0) {
+		ssize_t n = write(fd, text.p, text.n);
+
+		if (n < 0 && errno != EINTR)
+			return false;
+		if (n > 0) {
+			text.p += n;
+			text.n -= (size_t)n;
+		}
+	}
+	return true;
+}
+
+/* The content and mode of FD on disk; closes it. On false errno is set. */
+static bool fd_finish(int fd, struct str text, mode_t mode)
+{
+	bool done =
+		write_all(fd, text) && fchmod(fd, mode) == 0 && fsync(fd) == 0;
+	int error = errno;
+
+	if (close(fd) != 0 && done) {
+		done = false;
+		error = errno;
+	}
+	errno = error;
+	return done;
+}
+
+/* A name is on disk only when its folder is. On false errno is set. */
+static bool folder_sync(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	size_t n = slash == NULL ? 0 : (size_t)(slash - path) + 1;
+	char *dir = n == 0 ? strdup(".") : strndup(path, n);
+	bool done = false;
+	int error;
+	int fd;
+
+	if (dir == NULL)
+		return false;
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	free(dir);
+	if (fd < 0)
+		return false;
+	/* Some file systems cannot sync a folder, and say EINVAL. */
+	done = fsync(fd) == 0 || errno == EINVAL;
+	error = errno;
+	(void)close(fd);
+	errno = error;
+	return done;
+}
+
+static bool taken(struct err *e, const char *path)
+{
+	return err_set(e, ERR_CONFLICT,
+		"%.200s exists already and is not overwritten; move it away or "
+		"choose another folder",
+		path);
+}
+
+/* Gives the finished file TEMPORARY its name. */
+static bool name_take(const char *temporary, const char *path, struct err *e)
+{
+	if (link(temporary, path) != 0)
+		return errno == EEXIST ? taken(e, path)
+				       : file_err(e, "create", path, errno);
+	if (!folder_sync(path)) {
+		int error = errno;
+
+		(void)unlink(path);
+		return file_err(e, "create", path, error);
+	}
+	return true;
+}
+
+bool pem_file_write(const char *path, struct str text, enum pem_access access,
+	struct err *e)
+{
+	size_t n = strlen(path) + sizeof(".XXXXXX");
+	char *temporary = malloc(n);
+	bool done;
+	int fd;
+
+	if (temporary == NULL)
+		return file_err(e, "create", path, ENOMEM);
+	(void)snprintf(temporary, n, "%s.XXXXXX", path);
+	/* mkstemp opens with O_EXCL and mode 0600. */
+	fd = mkstemp(temporary);
+	if (fd < 0) {
+		(void)file_err(e, "create", path, errno);
+		free(temporary);
+		return false;
+	}
+	if (fd_finish(fd, text, access == PEM_PUBLIC ? 0644 : 0600))
+		done = name_take(temporary, path, e);
+	else
+		done = file_err(e, "write", path, errno);
+	(void)unlink(temporary);
+	free(temporary);
+	return done;
+}
+
+/* The folder PATH, which may exist. */
+static bool dir_one(const char *path, struct err *e)
+{
+	struct stat st;
+	int error;
+
+	if (mkdir(path, 0755) == 0)
+		return true;
+	error = errno;
+	if (stat(path, &st) == 0) {
+		if (S_ISDIR(st.st_mode))
+			return true;
+		error = ENOTDIR;
+	}
+	return file_err(e, "create the folder", path, error);
+}
+
+bool dir_make(const char *dir, struct err *e)
+{
+	char *path = strdup(dir);
+	bool done = path != NULL;
+
+	if (!done)
+		return file_err(e, "create the folder", dir, ENOMEM);
+	for (char *p = path; done && *p != '\0'; p++) {
+		if (*p != '/' || p == path)
+			continue;
+		*p = '\0';
+		done = dir_one(path, e);
+		*p = '/';
+	}
+	done = done && dir_one(path, e);
+	free(path);
+	return done;
+}
+
+/* --------------------------------------------------------------------- PEM */
+
+static bool out_of_memory(struct err *e)
+{
+	return err_set(e, ERR_ENVIRONMENT, "out of memory writing PEM");
+}
+
+static struct str bio_str(BIO *bio)
+{
+	char *p = NULL;
+	long n = BIO_get_mem_data(bio, &p);
+
+	return (struct str){p, n > 0 ? (size_t)n : 0};
+}
+
+bool pem_key_save(const char *path, const EVP_PKEY *key, struct err *e)
+{
+	/* BIO_free wipes a memory BIO, and growing it wipes the old bytes. */
+	BIO *bio = BIO_new(BIO_s_mem());
+	bool done = false;
+
+	if (bio == NULL || PEM_write_bio_PKCS8PrivateKey(
+				   bio, key, NULL, NULL, 0, NULL, NULL) != 1)
+		(void)out_of_memory(e);
+	else
+		done = pem_file_write(path, bio_str(bio), PEM_PRIVATE, e);
+	(void)BIO_free(bio);
+	return done;
+}
+
+bool pem_cert_text(X509 *cert, char **text, size_t *len, struct err *e)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+	struct str s = {NULL, 0};
+	char *copy = NULL;
+
+	if (bio != NULL && PEM_write_bio_X509(bio, cert) == 1) {
+		s = bio_str(bio);
+		copy = OPENSSL_strndup(s.p, s.n);
+	}
+	(void)BIO_free(bio);
+	if (copy == NULL)
+		return out_of_memory(e);
+	*text = copy;
+	*len = s.n;
+	return true;
+}
+
+bool pem_cert_save(const char *path, X509 *cert, struct err *e)
+{
+	char *text = NULL;
+	size_t len = 0;
+	bool done;
+
+	if (!pem_cert_text(cert, &text, &len, e))
+		return false;
+	done = pem_file_write(path, (struct str){text, len}, PEM_PUBLIC, e);
+	OPENSSL_free(text);
+	return done;
+}
+
+bool pem_pair_save(const char *dir, const char *name, const EVP_PKEY *key,
+	X509 *cert, struct err *e)
+{
+	char *key_path = path_join(dir, name, ".key");
+	char *cert_path = path_join(dir, name, ".crt");
+	bool done = false;
+
+	if (key_path == NULL || cert_path == NULL)
+		(void)out_of_memory(e);
+	/* Looked at first, so that a key is not made durable for nothing. */
+	else if (access(cert_path, F_OK) == 0)
+		(void)taken(e, cert_path);
+	else if (key == NULL || pem_key_save(key_path, key, e)) {
+		done = pem_cert_save(cert_path, cert, e);
+		if (!done && key != NULL)
+			(void)unlink(key_path);
+	}
+	free(key_path);
+	free(cert_path);
+	return done;
+}
