@@ -2,6 +2,7 @@
 /*
  * weir audit: who changed what, and whether the record is whole.
  */
+#include "cli/audit.h"
 #include "cli/command.h"
 #include "cli/output.h"
 #include "cli/values.h"
@@ -15,6 +16,41 @@
 #define LIST_MAX     INT64_C(10000000)
 
 _Static_assert(FINGERPRINT_LEN == 32, "an entry's hash prints the same way");
+
+/* ------------------------------------------------------------------- the end */
+
+static bool note_seq(void *ctx, const struct audit_row *a)
+{
+	*(int64_t *)ctx = a->seq;
+	return false;
+}
+
+/* *next is the first entry after seq AFTER, or 0. */
+static bool next_after(
+	struct registry *r, int64_t after, int64_t *next, struct err *e)
+{
+	*next = 0;
+	return registry_audit(r, after, note_seq, next, e);
+}
+
+bool audit_newest(struct registry *r, int64_t *seq, struct err *e)
+{
+	int64_t low = 0, step = 1, next;
+
+	/* Entry LOW exists (or is 0); double the step while there is more,
+	 * halve it when there is not. */
+	for (bool growing = true; step > 0;) {
+		if (!next_after(r, low + step - 1, &next, e))
+			return false;
+		if (next != 0)
+			low = next;
+		else
+			growing = false;
+		step = growing ? step * 2 : step / 2;
+	}
+	*seq = low;
+	return true;
+}
 
 /* --------------------------------------------------------------------- list */
 
@@ -161,6 +197,23 @@ static bool list_limit(const struct cli *c, size_t *limit, struct err *e)
 	return true;
 }
 
+/* Without a filter the newest entries are the last ones: *after skips all
+ * others. */
+static bool list_start(struct registry *r, const struct listing *l,
+	int64_t *after, struct err *e)
+{
+	int64_t newest;
+
+	*after = 0;
+	if (l->device.n != 0 || l->action.n != 0 || l->limit == SIZE_MAX)
+		return true;
+	if (!audit_newest(r, &newest, e))
+		return false;
+	if (newest > (int64_t)l->limit)
+		*after = newest - (int64_t)l->limit;
+	return true;
+}
+
 static bool audit_list(struct cli *c, struct err *e)
 {
 	struct listing l = {
@@ -168,12 +221,14 @@ static bool audit_list(struct cli *c, struct err *e)
 		.action = str_from(args_get(c->args, "action")),
 	};
 	struct registry *r = NULL;
+	int64_t after;
 	bool done;
 
 	if (!list_limit(c, &l.limit, e) ||
 		!cli_registry(c, REGISTRY_READ, &r, e))
 		return false;
-	done = registry_audit(r, 0, keep, &l, e);
+	done = list_start(r, &l, &after, e) &&
+	       registry_audit(r, after, keep, &l, e);
 	if (done)
 		print_entries(&l, c->json);
 	for (size_t i = 0; i < l.n; i++)

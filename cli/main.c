@@ -15,6 +15,10 @@
 #include <unistd.h>
 
 static const struct command *const FAMILIES[] = {
+	init_commands,
+	status_commands,
+	device_commands,
+	status_change_commands,
 	audit_commands,
 };
 static const struct commands ALL = {

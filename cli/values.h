@@ -29,7 +29,7 @@ MUST bool time_parse(struct str text, int64_t *unix_s, struct err *e);
 void time_format(int64_t unix_s, char out[static TIME_TEXT]);
 
 /* SECONDS in its largest whole unit and the next, for people: "3d4h", "5s". */
-#define DURATION_TEXT 32
+#define DURATION_TEXT 48
 void duration_format(int64_t seconds, char out[static DURATION_TEXT]);
 
 /* A whole number in decimal, LOW to HIGH (LOW at least 0). WHAT names it. */

@@ -1,0 +1,520 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * weir device: who exists.
+ */
+#include "cli/command.h"
+#include "cli/output.h"
+#include "cli/records.h"
+#include "cli/values.h"
+#include "io/x509.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ------------------------------------------------------- options to a device */
+
+/* --class C, which must look like a class. */
+static bool read_class(const struct cli *c, struct device *d, struct err *e)
+{
+	const char *name = args_get(c->args, "class");
+
+	if (name == NULL)
+		return true;
+	if (!class_name_valid(str_from(name)))
+		return err_set(e, ERR_INPUT,
+			"'%.80s' is no class name: a letter or digit, then up "
+			"to 63 of letters, digits, '.', '_' and '-'",
+			name);
+	(void)snprintf(d->class_name, sizeof(d->class_name), "%s", name);
+	return true;
+}
+
+/* One of --iccid, --imsi, --imei, --eid; empty takes it away. */
+static bool read_simid(const struct cli *c, enum simid_kind kind,
+	struct device *d, struct err *e)
+{
+	const char *text = args_get(c->args, simid_name(kind));
+	struct simid id = {.kind = SIMID_NONE};
+
+	if (text == NULL)
+		return true;
+	if (text[0] == '\0') {
+		d->sim[kind] = id;
+		return true;
+	}
+	if (!simid_parse(kind, str_from(text), 0, &id, e)) {
+		if (!args_has(c->args, "any-check-digit") ||
+			!simid_parse(kind, str_from(text),
+				SIMID_ANY_CHECK_DIGIT, &id, NULL)) {
+			(void)err_at(e, "--%s", simid_name(kind));
+			return false;
+		}
+		print_note("warning: --%s: %s; taken as it is",
+			simid_name(kind), e->msg);
+	}
+	d->sim[kind] = id;
+	return true;
+}
+
+static bool read_simids(const struct cli *c, struct device *d, struct err *e)
+{
+	for (unsigned k = SIMID_NONE + 1; k < SIMID_KINDS; k++) {
+		if (!read_simid(c, (enum simid_kind)k, d, e))
+			return false;
+	}
+	return true;
+}
+
+/* ----------------------------------------------------------------- attributes */
+
+/* A list of attributes that borrows its texts. */
+struct attrs {
+	size_t n;
+	struct attr a[DEVICE_ATTRS_MAX];
+};
+
+/* "K=V" of --attr; an empty value is allowed if REMOVING. */
+static bool split_attr(
+	const char *text, bool removing, struct attr *out, struct err *e)
+{
+	const char *eq = strchr(text, '=');
+	struct attr a;
+
+	if (eq == NULL)
+		return err_set(e, ERR_INPUT,
+			"--attr '%.80s' has no '='; write --attr NAME=VALUE",
+			text);
+	a.name = (struct str){text, (size_t)(eq - text)};
+	a.value = str_from(eq + 1);
+	if (!attr_name_valid(a.name))
+		return err_set(e, ERR_INPUT,
+			"--attr: '%.80s' has no attribute's name before '=': a "
+			"letter, then up to 31 of letters, digits, '_' and '-'",
+			text);
+	if (!(removing && a.value.n == 0) && !attr_value_valid(a.value))
+		return err_set(e, ERR_INPUT,
+			"--attr %.*s: the value is not 1 to %d bytes of text "
+			"without '/', '+', '#', control characters or a "
+			"leading '$': it could not stand in a topic",
+			STR_ARG(a.name), ATTR_VALUE_MAX);
+	*out = a;
+	return true;
+}
+
+/* Puts A behind the last attribute that does not sort after its name. */
+static bool insert_attr(struct attrs *list, struct attr a, struct err *e)
+{
+	size_t at = list->n;
+
+	if (list->n == DEVICE_ATTRS_MAX)
+		return err_set(e, ERR_INPUT,
+			"more than %d attribute values for one device",
+			DEVICE_ATTRS_MAX);
+	while (at > 0 && str_cmp(list->a[at - 1].name, a.name) > 0) {
+		list->a[at] = list->a[at - 1];
+		at--;
+	}
+	list->a[at] = a;
+	list->n++;
+	return true;
+}
+
+/* How many values NAME has; *same: VALUE is one of them. */
+static size_t count_values(const struct attrs *list, struct attr a, bool *same)
+{
+	size_t n = 0;
+
+	*same = false;
+	for (size_t i = 0; i < list->n; i++) {
+		if (!str_eq(list->a[i].name, a.name))
+			continue;
+		n++;
+		*same = *same || str_eq(list->a[i].value, a.value);
+	}
+	return n;
+}
+
+/* Adds A, unless the attribute has that value, or as many as it may. */
+static bool add_attr(struct attrs *list, struct attr a, struct err *e)
+{
+	bool same;
+	size_t n = count_values(list, a, &same);
+
+	if (same)
+		return err_set(e, ERR_INPUT,
+			"--attr %.*s is given the same value twice",
+			STR_ARG(a.name));
+	if (n == ATTR_VALUES_MAX)
+		return err_set(e, ERR_INPUT, "--attr %.*s: more than %d values",
+			STR_ARG(a.name), ATTR_VALUES_MAX);
+	return insert_attr(list, a, e);
+}
+
+/* What --attr gives, into GIVEN, and (if REMOVING) the names that `K=` takes
+ * away, into GONE. */
+static bool read_attrs(const struct cli *c, bool removing, struct attrs *given,
+	struct attrs *gone, struct err *e)
+{
+	const char *text;
+	size_t at = 0;
+	bool same;
+
+	while ((text = args_each(c->args, "attr", &at)) != NULL) {
+		struct attr a = {.name = {NULL, 0}};
+
+		if (!split_attr(text, removing, &a, e) ||
+			!add_attr(a.value.n != 0 ? given : gone, a, e))
+			return false;
+	}
+	for (size_t i = 0; i < gone->n; i++) {
+		if (count_values(given, gone->a[i], &same) != 0)
+			return err_set(e, ERR_INPUT,
+				"--attr %.*s= removes what another --attr "
+				"sets; leave it out",
+				STR_ARG(gone->a[i].name));
+	}
+	return true;
+}
+
+/* OLD's attributes but those that GIVEN replaces or GONE removes, and GIVEN. */
+static bool merge_attrs(const struct device *old, const struct attrs *given,
+	const struct attrs *gone, struct attrs *out, struct err *e)
+{
+	bool same;
+
+	*out = *given;
+	for (size_t i = 0; i < old->n_attrs; i++) {
+		struct attr a = old->attrs[i];
+
+		if (count_values(given, a, &same) == 0 &&
+			count_values(gone, a, &same) == 0 &&
+			!insert_attr(out, a, e))
+			return false;
+	}
+	return true;
+}
+
+/* ------------------------------------------------------------------ add, set */
+
+static bool look_up(
+	struct registry *r, struct str id, struct device *out, struct err *e)
+{
+	bool found;
+
+	if (!registry_device(r, id, out, &found, e))
+		return false;
+	if (!found)
+		return err_set(e, ERR_NOT_FOUND,
+			"device '%.*s' is not registered; see weir device list",
+			STR_ARG(id));
+	return true;
+}
+
+/* Prints the device as the registry now has it, after DONE was done to it. */
+static bool report(const struct cli *c, struct registry *r, struct str id,
+	const char *done, struct err *e)
+{
+	struct device d = {.id_len = 0};
+
+	if (!look_up(r, id, &d, e))
+		return false;
+	if (c->json)
+		json_print(device_json(&d, c->now_s));
+	else
+		(void)printf(
+			"device %s %s (class %s)\n", d.id, done, d.class_name);
+	warn_unless_class(r, d.class_name);
+	device_fini(&d);
+	return true;
+}
+
+static bool device_add(struct cli *c, struct err *e)
+{
+	struct str id = cli_word(c, 0);
+	struct device d = {.status = DEVICE_ACTIVE};
+	struct attrs attrs = {.n = 0}, none = {.n = 0};
+	struct registry *r = NULL;
+	int64_t change;
+	bool done;
+
+	if (!device_id_valid(id))
+		return err_set(e, ERR_INPUT,
+			"'%.80s' is no device id: a letter or digit, then up "
+			"to 63 of letters, digits, '.', '_', ':' and '-'",
+			id.p);
+	if (!args_has(c->args, "class"))
+		return err_set(e, ERR_INPUT,
+			"--class is missing: the class says what the device "
+			"may do");
+	if (!read_class(c, &d, e) || !read_simids(c, &d, e) ||
+		!read_attrs(c, false, &attrs, &none, e))
+		return false;
+	memcpy(d.id, id.p, id.n);
+	d.id_len = (uint8_t)id.n;
+	d.attrs = attrs.a;
+	d.n_attrs = (uint16_t)attrs.n;
+	if (!cli_registry_begin(c, &r, e))
+		return false;
+	done = registry_device_add(r, &d, e) &&
+	       registry_commit(r, &change, e) && report(c, r, id, "added", e);
+	registry_close(&r);
+	return done;
+}
+
+/* Writes the changes that the options ask for to OLD, as it was read in the
+ * transaction under way. */
+static bool change_device(const struct cli *c, struct registry *r,
+	const struct device *old, struct err *e)
+{
+	struct device d = *old;
+	struct attrs given = {.n = 0}, gone = {.n = 0}, all;
+
+	if (!read_class(c, &d, e) || !read_simids(c, &d, e) ||
+		!read_attrs(c, true, &given, &gone, e) ||
+		!merge_attrs(old, &given, &gone, &all, e))
+		return false;
+	d.attrs = all.a;
+	d.n_attrs = (uint16_t)all.n;
+	return registry_device_set(r, &d, e);
+}
+
+static bool device_set(struct cli *c, struct err *e)
+{
+	struct str id = cli_word(c, 0);
+	struct device old = {.id_len = 0};
+	struct registry *r = NULL;
+	int64_t change;
+	bool done;
+
+	if (!args_has(c->args, "class") && !args_has(c->args, "iccid") &&
+		!args_has(c->args, "imsi") && !args_has(c->args, "imei") &&
+		!args_has(c->args, "eid") && !args_has(c->args, "attr"))
+		return err_set(e, ERR_INPUT,
+			"nothing to set; give --class, --iccid, --imsi, "
+			"--imei, --eid or --attr");
+	if (!cli_registry_begin(c, &r, e))
+		return false;
+	done = look_up(r, id, &old, e) && change_device(c, r, &old, e) &&
+	       registry_commit(r, &change, e) && report(c, r, id, "changed", e);
+	device_fini(&old);
+	registry_close(&r);
+	return done;
+}
+
+/* ---------------------------------------------------------------- show, list */
+
+struct credential_rows {
+	const struct cli *c;
+	cJSON *list; /* JSON; else: */
+	struct table *table;
+};
+
+static bool show_credential(void *ctx, const struct credential *cr)
+{
+	struct credential_rows *rows = ctx;
+	char until[TIME_TEXT], hex[2 * FINGERPRINT_LEN + 1];
+
+	if (rows->c->json) {
+		json_push(rows->list, credential_json(cr));
+		return true;
+	}
+	fingerprint_format(cr->fingerprint, hex);
+	time_format(cr->not_after_s, until);
+	table_row(rows->table,
+		(const char *const[]){
+			hex, credential_state(cr, rows->c->now_s), until});
+	return true;
+}
+
+static bool show(const struct cli *c, struct registry *r,
+	const struct device *d, struct err *e)
+{
+	static const char *const heads[] = {
+		"CERTIFICATE (SHA-256)", "STATUS", "NOT AFTER"};
+	struct credential_filter f = {.device_id = d->id};
+	struct credential_rows rows = {.c = c};
+	cJSON *o = NULL;
+	bool done;
+
+	if (c->json) {
+		o = device_json(d, c->now_s);
+		rows.list = json_array(o, "credentials");
+	} else {
+		rows.table = table_new(heads, 3);
+	}
+	done = registry_credentials(r, &f, show_credential, &rows, e);
+	if (done && c->json) {
+		json_print(o);
+		o = NULL;
+	} else if (done) {
+		device_print(c, d);
+		(void)putchar('\n');
+		table_print(rows.table);
+	}
+	cJSON_Delete(o);
+	table_free(&rows.table);
+	return done;
+}
+
+static bool device_show(struct cli *c, struct err *e)
+{
+	struct device d = {.id_len = 0};
+	struct registry *r = NULL;
+	bool done;
+
+	if (!cli_registry(c, REGISTRY_READ, &r, e))
+		return false;
+	done = look_up(r, cli_word(c, 0), &d, e) && show(c, r, &d, e);
+	if (done && !c->json)
+		warn_unless_class(r, d.class_name);
+	device_fini(&d);
+	registry_close(&r);
+	return done;
+}
+
+struct device_rows {
+	const struct cli *c;
+	enum device_status status; /* effective; DEVICE_NONE: any */
+	struct table *table;
+};
+
+static bool list_device(void *ctx, const struct device *d)
+{
+	struct device_rows *rows = ctx;
+	enum device_status status = device_effective(d, rows->c->now_s);
+	char masked[SIMID_KINDS][SIMID_MAX + 1];
+	const char *ids[SIMID_KINDS];
+
+	if (rows->status != DEVICE_NONE && rows->status != status)
+		return true;
+	if (rows->c->json) {
+		json_print(device_json(d, rows->c->now_s));
+		return output_ok();
+	}
+	for (unsigned k = SIMID_NONE; k < SIMID_KINDS; k++)
+		ids[k] = simid_text(&d->sim[k], rows->c->show_ids, masked[k]);
+	table_row(rows->table,
+		(const char *const[]){d->id, d->class_name,
+			device_status_name(status), ids[SIMID_ICCID],
+			ids[SIMID_IMSI], ids[SIMID_IMEI], ids[SIMID_EID]});
+	return true;
+}
+
+static bool device_list(struct cli *c, struct err *e)
+{
+	static const char *const heads[] = {
+		"DEVICE", "CLASS", "STATUS", "ICCID", "IMSI", "IMEI", "EID"};
+	struct device_filter f = {.class_name = args_get(c->args, "class")};
+	struct device_rows rows = {.c = c};
+	const char *status = args_get(c->args, "status");
+	struct registry *r = NULL;
+	bool done;
+
+	if (status != NULL) {
+		rows.status = device_status_find(str_from(status));
+		if (rows.status == DEVICE_NONE)
+			return err_set(e, ERR_INPUT,
+				"--status '%.40s' is not active, suspended, "
+				"quarantined or retired",
+				status);
+	}
+	/* A suspended device may be active again, its time being over. */
+	if (rows.status != DEVICE_ACTIVE)
+		f.status = rows.status;
+	if (!cli_registry(c, REGISTRY_READ, &r, e))
+		return false;
+	rows.table = table_new(heads, 7);
+	done = registry_devices(r, &f, list_device, &rows, e);
+	if (done && !c->json)
+		table_print(rows.table);
+	table_free(&rows.table);
+	registry_close(&r);
+	return done;
+}
+
+/* ---------------------------------------------------------------------- table */
+
+#define DEVICE_OPTIONS                                                         \
+	{"class", '\0', OPT_VALUE, "C",                                        \
+		"what the device may do: a class of "                          \
+		"the policy"},                                                 \
+		{"iccid", '\0', OPT_VALUE, "N", "its SIM: 19 or 20 digits"},   \
+		{"imsi", '\0', OPT_VALUE, "N",                                 \
+			"its subscription: 6 to 15 "                           \
+			"digits"},                                             \
+		{"imei", '\0', OPT_VALUE, "N", "its modem: 15 digits"},        \
+		{"eid", '\0', OPT_VALUE, "N", "its eUICC: 32 digits"},         \
+		{"attr", '\0', OPT_LIST, "K=V",                                \
+			"an attribute, for topics "                            \
+			"with ${attr.K}"},                                     \
+	{                                                                      \
+		"any-check-digit", '\0', OPT_FLAG, NULL,                       \
+			"admit an ICCID whose check digit is wrong"            \
+	}
+
+static const struct opt EDIT_OPTIONS[] = {
+	DEVICE_OPTIONS,
+	{NULL, '\0', OPT_FLAG, NULL, NULL},
+};
+
+static const struct opt LIST_OPTIONS[] = {
+	{"class", '\0', OPT_VALUE, "C", "only devices of this class"},
+	{"status", '\0', OPT_VALUE, "S",
+		"only active, suspended, quarantined or retired ones"},
+	{NULL, '\0', OPT_FLAG, NULL, NULL},
+};
+
+const struct command device_commands[] = {
+	{
+		.name = "device add",
+		.usage = "ID --class C [--iccid N] [--imsi N] [--imei N] "
+			 "[--eid N] [--attr K=V]… [--any-check-digit]",
+		.summary = "Register a device",
+		.help = "The id is for ever: a retired device's id is not "
+			"given again. An attribute given\nseveral times has "
+			"several values. A device needs a certificate next: "
+			"weir cert issue.\n\n"
+			"  weir device add pump-0001 --class pump "
+			"--iccid 8944500102198304826 --attr site=leeds\n",
+		.options = EDIT_OPTIONS,
+		.words_min = 1,
+		.words_max = 1,
+		.run = device_add,
+	},
+	{
+		.name = "device set",
+		.usage = "ID [--class C] [--iccid N] [--imsi N] [--imei N] "
+			 "[--eid N] [--attr K=V]… [--any-check-digit]",
+		.summary = "Change a device's class, identifiers or attributes",
+		.help = "What is not named stays. The values given for an "
+			"attribute replace all it had;\n--attr K= removes it, "
+			"--iccid '' the ICCID.\n\n"
+			"  weir device set pump-0001 --attr site=york "
+			"--attr owner=\n",
+		.options = EDIT_OPTIONS,
+		.words_min = 1,
+		.words_max = 1,
+		.run = device_set,
+	},
+	{
+		.name = "device show",
+		.usage = "ID",
+		.summary = "Show a device and its certificates",
+		.help = "Exit status 1 when the device is not registered.\n\n"
+			"  weir device show pump-0001 --json\n",
+		.words_min = 1,
+		.words_max = 1,
+		.run = device_show,
+	},
+	{
+		.name = "device list",
+		.usage = "[--class C] [--status S]",
+		.summary = "List devices",
+		.help = "SIM identifiers are masked; --show-ids prints them "
+			"whole, and so does --json.\n\n"
+			"  weir device list --class pump --status suspended\n",
+		.options = LIST_OPTIONS,
+		.run = device_list,
+	},
+	{.name = NULL},
+};
