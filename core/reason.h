@@ -42,6 +42,9 @@
 		"the Response Topic is not one the device may receive")        \
 	X(QUARANTINED, quarantined,                                            \
 		"the device is in quarantine, whose allowlist refuses it")     \
+	X(SESSION_STALE, session_stale,                                        \
+		"the session may hold QoS 2 messages from before the device "  \
+		"lost a right: connect with a clean session")                  \
 	X(MALFORMED, malformed, "not a valid topic, filter or client id")
 
 /* Zero is UNAVAILABLE: a reason that nobody set denies. */

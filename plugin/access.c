@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "plugin/access.h"
+
+#include "io/x509.h"
+#include "plugin/judge.h"
+#include "plugin/report.h"
+
+#include <stdlib.h>
+
+#define BYPASS_TOLD_MS 60000u
+
+static enum action action_of(int access)
+{
+	switch (access) {
+	case MOSQ_ACL_WRITE:
+		return ACTION_PUBLISH;
+	case MOSQ_ACL_READ:
+		return ACTION_RECEIVE;
+	case MOSQ_ACL_SUBSCRIBE:
+		return ACTION_SUBSCRIBE;
+	default:
+		return ACTION_NONE;
+	}
+}
+
+static struct request request_of(
+	const struct guard *g, const struct mosquitto_evt_acl_check *ed)
+{
+	return (struct request){
+		.action = action_of(ed->access),
+		.qos = ed->qos,
+		.retain = ed->retain,
+		.payload_len = ed->payloadlen,
+		.topic = str_from(ed->topic),
+		.now_s = g->now_s,
+	};
+}
+
+/* ----------------------------------------------------------------- refusals */
+
+/* Who asked, for the log: a device (may be NULL) behind a client. */
+static int deny(struct guard *g, const struct mosquitto *client,
+	const struct device *d, const struct request *what, struct decision why)
+{
+	const char *address = mosquitto_client_address(client);
+	struct refusal r = {
+		.action = what->action,
+		.reason = why.reason,
+		.device = d != NULL ? d->id : NULL,
+		.class_name = d != NULL ? d->class_name : NULL,
+		.client_id = mosquitto_client_id(client),
+		.address = address != NULL ? address : "-",
+		.has_message = what->action != ACTION_SUBSCRIBE,
+		.qos = what->qos,
+		.retain = what->retain,
+		.bytes = what->payload_len,
+		.topic = what->topic,
+	};
+
+	report_refusal(g, &r, why.rule);
+	return MOSQ_ERR_ACL_DENIED;
+}
+
+static int deny_bound(struct guard *g, const struct mosquitto *client,
+	struct binding *b, const struct request *what, struct decision why)
+{
+	const struct policy_class *class = b->badge->subject.class;
+
+	/* What a device does in quarantine is dropped and no more: it is kept
+	 * connected to be mended. Deliveries are not the device's doing. */
+	if (what->action != ACTION_RECEIVE && class != NULL &&
+		policy_class_on_deny(class) == ON_DENY_DISCONNECT &&
+		b->badge->device.status != DEVICE_QUARANTINED)
+		kick_add(&g->kicks, &g->outcomes, b, 0);
+	return deny(g, client, &b->badge->device, what, why);
+}
+
+static int deny_stranger(struct guard *g, const struct mosquitto *client,
+	const struct request *what)
+{
+	struct decision why = {VERDICT_REFUSED, REASON_UNAVAILABLE, RULE_NONE};
+
+	return deny(g, client, NULL, what, why);
+}
+
+/* ------------------------------------------------- clients without a binding */
+
+static bool has_certificate(const struct mosquitto *client)
+{
+	X509 *x = mosquitto_client_certificate(client);
+
+	X509_free(x);
+	return x != NULL;
+}
+
+/* A live client that BASIC_AUTH never saw. */
+static int deny_bypass(struct guard *g, const struct mosquitto *client,
+	const struct request *what)
+{
+	if (g->bypass_told_ms == 0 ||
+		g->now_ms - g->bypass_told_ms >= BYPASS_TOLD_MS) {
+		g->bypass_told_ms = g->now_ms;
+		report(MOSQ_LOG_ERR,
+			"a client from %s is connected that was never shown to "
+			"Weir; all it does is refused. Remove "
+			"use_identity_as_username and use_subject_as_username "
+			"from the broker's configuration",
+			mosquitto_client_address(client));
+	}
+	return deny_stranger(g, client, what);
+}
+
+/*
+ * A client that Weir has not bound. With an address it is alive, and its
+ * username is worth nothing: refused. Without one it is a session restored
+ * from disk, or the publisher of a retained message whose source is checked;
+ * their username is what Weir set. A delivery to such a session is queued, and
+ * the broker asks again for each queued message when the session is resumed:
+ * so it needs no look-up, which a broadcast could not afford.
+ */
+static int check_unbound(struct guard *g, const struct mosquitto *client,
+	const struct request *what)
+{
+	const char *name = mosquitto_client_username(client);
+	struct badge *badge;
+	struct decision d;
+
+	if (mosquitto_client_address(client) != NULL)
+		return deny_bypass(g, client, what);
+	if (what->action == ACTION_RECEIVE)
+		return MOSQ_ERR_SUCCESS;
+	badge = name != NULL && what->action == ACTION_PUBLISH
+			? absent_find(g, str_from(name))
+			: NULL;
+	if (badge == NULL)
+		return deny_stranger(g, client, what);
+	d = decide(g->policy, &badge->subject, what);
+	if (d.verdict == VERDICT_ALLOWED)
+		return MOSQ_ERR_SUCCESS;
+	return deny(g, client, &badge->device, what, d);
+}
+
+/*
+ * A binding whose connection has ended: deliveries to its session are asked
+ * about again when it is resumed, and its will is judged now. A client with a
+ * certificate is connected, so it is another one at the same address.
+ */
+static int check_offline(struct guard *g, const struct mosquitto *client,
+	struct binding *b, const struct request *what)
+{
+	struct decision d;
+
+	if (has_certificate(client))
+		return deny_bypass(g, client, what);
+	if (what->action == ACTION_RECEIVE)
+		return MOSQ_ERR_SUCCESS;
+	if (what->action != ACTION_PUBLISH || b->badge == NULL)
+		return deny_stranger(g, client, what);
+	judge_status(&b->badge->device, g->now_s);
+	judge_class(g, b->badge);
+	d = decide(g->policy, &b->badge->subject, what);
+	if (d.verdict == VERDICT_ALLOWED)
+		return MOSQ_ERR_SUCCESS;
+	return deny_bound(g, client, b, what, d);
+}
+
+/* ------------------------------------------------------------------ the checks */
+
+/* True when CLIENT is the one that B was made for: a pointer is no identity. */
+static inline bool is_bound_to(
+	const struct mosquitto *client, const struct binding *b)
+{
+	const char *name = mosquitto_client_username(client);
+	const char *id = mosquitto_client_id(client);
+
+	return name != NULL && id != NULL && strcmp(id, b->client_id) == 0 &&
+	       strcmp(name, b->device_id) == 0;
+}
+
+int access_check(struct guard *g, const struct mosquitto_evt_acl_check *ed)
+{
+	struct binding *b = binding_find(&g->bindings, ed->client);
+	struct request what;
+	struct decision d;
+
+	/* Who may no longer receive may always stop listening. */
+	if (ed->access == MOSQ_ACL_UNSUBSCRIBE)
+		return MOSQ_ERR_SUCCESS;
+	what = request_of(g, ed);
+	if (b == NULL)
+		return check_unbound(g, ed->client, &what);
+	if (!is_bound_to(ed->client, b))
+		return deny_stranger(g, ed->client, &what);
+	if (b->state != BINDING_CONNECTED)
+		return check_offline(g, ed->client, b, &what);
+	judge_class(g, b->badge);
+	d = decide(g->policy, &b->badge->subject, &what);
+	if (d.verdict == VERDICT_ALLOWED)
+		return MOSQ_ERR_SUCCESS;
+	return deny_bound(g, ed->client, b, &what, d);
+}
+
+/* The message's Response Topic; given: free(). False: there is one and it
+ * cannot be read. */
+static bool response_topic(const mosquitto_property *p, char **topic)
+{
+	*topic = NULL;
+	if (mosquitto_property_next == NULL ||
+		mosquitto_property_identifier == NULL ||
+		mosquitto_property_read_string == NULL)
+		return false;
+	for (; p != NULL; p = mosquitto_property_next(p)) {
+		if (mosquitto_property_identifier(p) !=
+			BROKER_PROP_RESPONSE_TOPIC)
+			continue;
+		(void)mosquitto_property_read_string(
+			p, BROKER_PROP_RESPONSE_TOPIC, topic, false);
+		return *topic != NULL;
+	}
+	return true;
+}
+
+static int check_response(struct guard *g, const struct mosquitto *client,
+	struct binding *b, const char *topic)
+{
+	struct request what = {
+		.action = ACTION_RECEIVE,
+		.topic = str_from(topic),
+		.now_s = g->now_s,
+	};
+	struct decision d = {VERDICT_REFUSED, REASON_RESPONSE_TOPIC, RULE_NONE};
+
+	if (topic != NULL) {
+		judge_class(g, b->badge);
+		d = decide(g->policy, &b->badge->subject, &what);
+	}
+	if (d.verdict == VERDICT_ALLOWED)
+		return MOSQ_ERR_SUCCESS;
+	what.action = ACTION_PUBLISH;
+	d.reason = REASON_RESPONSE_TOPIC;
+	return deny_bound(g, client, b, &what, d);
+}
+
+int access_message(struct guard *g, const struct mosquitto_evt_message *ed)
+{
+	struct binding *b;
+	char *topic;
+	int answer;
+
+	if (ed->properties == NULL)
+		return MOSQ_ERR_SUCCESS;
+	if (response_topic(ed->properties, &topic) && topic == NULL)
+		return MOSQ_ERR_SUCCESS;
+	b = binding_find(&g->bindings, ed->client);
+	/* ACL_CHECK has just let the publish in: the binding is there. */
+	answer = b != NULL && b->state == BINDING_CONNECTED
+			 ? check_response(g, ed->client, b, topic)
+			 : MOSQ_ERR_ACL_DENIED;
+	free(topic);
+	return answer;
+}

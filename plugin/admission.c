@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "plugin/admission.h"
+
+#include "io/x509.h"
+#include "plugin/judge.h"
+#include "plugin/report.h"
+
+#include <stdio.h>
+
+#define CERTIFICATE_KEY "certificate="
+
+static int refuse(struct guard *g, const struct binding *b, enum reason reason,
+	const char *remedy)
+{
+	const struct badge *badge = b->badge;
+	char note[sizeof CERTIFICATE_KEY + FINGERPRINT_HEX + 64];
+	char hex[FINGERPRINT_HEX] = "-";
+	struct refusal r = {
+		.action = ACTION_CONNECT,
+		.reason = reason,
+		.client_id = b->client_id,
+		.address = b->address,
+		.note = note,
+	};
+
+	if (badge->subject.certificate != NULL)
+		fingerprint_format(badge->certificate.fingerprint, hex);
+	if (badge->subject.device != NULL) {
+		r.device = badge->device.id;
+		r.class_name = badge->device.class_name;
+	}
+	(void)snprintf(note, sizeof note, CERTIFICATE_KEY "%s%s", hex, remedy);
+	report_refusal(g, &r, RULE_NONE);
+	return reason == REASON_UNAVAILABLE ? MOSQ_ERR_UNKNOWN : MOSQ_ERR_AUTH;
+}
+
+/* Reads the client's certificate and its rows. UNAVAILABLE: could not tell;
+ * ALLOWED: decide() can. */
+static enum reason read_facts(
+	struct guard *g, struct mosquitto *client, struct badge *badge)
+{
+	X509 *x = mosquitto_client_certificate(client); /* a reference */
+	struct err e;
+	bool read;
+
+	if (x == NULL)
+		return REASON_ALLOWED; /* which decide() refuses */
+	read = x509_read(x, &badge->certificate, &e);
+	X509_free(x);
+	if (!read) {
+		report(MOSQ_LOG_ERR, "%s", e.msg);
+		return REASON_UNAVAILABLE;
+	}
+	badge->subject.certificate = &badge->certificate;
+	if (!g->admitting)
+		return REASON_UNAVAILABLE;
+	if (!judge_read(g, badge, &e)) {
+		report(MOSQ_LOG_ERR, "%s", e.msg);
+		return REASON_UNAVAILABLE;
+	}
+	return REASON_ALLOWED;
+}
+
+/* The next binding from B on that has the client id; NULL: none. */
+static struct binding *same_client_id(struct binding *b, const char *client_id)
+{
+	while (b != NULL && strcmp(b->client_id, client_id) != 0)
+		b = b->same_device;
+	return b;
+}
+
+/*
+ * The session that the client wants to resume may hold QoS 2 messages that
+ * were stored before the device lost a right. Their PUBREL asks nobody, so
+ * only a session begun anew is safe. A quarantine is known after a restart of
+ * the broker too; other losses are remembered by the old binding.
+ */
+static bool is_stale(const struct guard *g, const struct mosquitto *client,
+	const struct binding *b)
+{
+	const struct badge *badge = b->badge;
+	struct binding *old;
+
+	if (mosquitto_client_clean_session(client))
+		return false;
+	if (badge->device.status == DEVICE_QUARANTINED &&
+		policy_class_qos2(badge->subject.class))
+		return true;
+	old = binding_of_device(&g->bindings, str_from(badge->device.id));
+	for (old = same_client_id(old, b->client_id); old != NULL;
+		old = same_client_id(old->same_device, b->client_id)) {
+		if (old->stale)
+			return true;
+	}
+	return false;
+}
+
+/* B takes its client id over: of older connections only the end, and perhaps
+ * a will, is still to come, and a kick of theirs would hit B. */
+static void supersede(struct guard *g, const struct binding *b)
+{
+	struct binding *old =
+		binding_of_device(&g->bindings, str_from(b->device_id));
+
+	for (old = same_client_id(old, b->client_id); old != NULL;
+		old = same_client_id(old->same_device, b->client_id)) {
+		if (old == b)
+			continue;
+		old->superseded = true;
+		old->stale = false;
+		kick_forget(&g->kicks, &g->outcomes, old, true);
+	}
+}
+
+/* Takes *B over; false: no memory. */
+static bool bind_to(
+	struct guard *g, struct mosquitto *client, struct binding **b)
+{
+	struct binding *x = *b;
+
+	if (!judge_file(g, x))
+		return false;
+	/* Without a user name the broker would drop the client at SIGHUP. */
+	if (mosquitto_set_username(client, x->badge->device.id) !=
+			MOSQ_ERR_SUCCESS ||
+		!binding_add(&g->bindings, x)) {
+		due_remove(&g->due, x);
+		return false;
+	}
+	x->epoch = g->follow.epoch;
+	supersede(g, x);
+	count_i64(&g->meter->connected, 1);
+	*b = NULL;
+	return true;
+}
+
+static int admit(struct guard *g, struct mosquitto *client, struct binding **b)
+{
+	struct badge *badge = (*b)->badge;
+	enum reason reason = read_facts(g, client, badge);
+	struct decision d;
+
+	if (reason != REASON_ALLOWED)
+		return refuse(g, *b, reason, "");
+	d = judge_connect(g, badge, (*b)->client_id);
+	if (d.verdict != VERDICT_ALLOWED)
+		return refuse(g, *b, d.reason, "");
+	if (is_stale(g, client, *b))
+		return refuse(g, *b, REASON_SESSION_STALE,
+			" remedy=connect-with-a-clean-session");
+	if (!bind_to(g, client, b))
+		return refuse(g, *b, REASON_UNAVAILABLE, "");
+	return MOSQ_ERR_SUCCESS;
+}
+
+/*
+ * SIGHUP asks again for every session it knows, connected or not. All of them
+ * were admitted; whoever has lost a right since is barred, and kicked by the
+ * follower. Refusing a session without connection is a use after free in
+ * Mosquitto 2.0.11. Only WebSocket clients can newly connect before the next
+ * tick, and they have their socket.
+ */
+static bool is_known_session(
+	const struct mosquitto *client, const struct binding *b)
+{
+	X509 *x;
+
+	if (b != NULL && b->state == BINDING_CONNECTED)
+		return true;
+	if (broker_is_websocket(client))
+		return false;
+	x = mosquitto_client_certificate(client);
+	X509_free(x);
+	return x == NULL;
+}
+
+int admission_connect(struct guard *g, struct mosquitto *client)
+{
+	const char *id = mosquitto_client_id(client);
+	const char *address = mosquitto_client_address(client);
+	struct binding *b = binding_find(&g->bindings, client);
+	int answer;
+
+	if (g->reloading && is_known_session(client, b))
+		return MOSQ_ERR_SUCCESS;
+	/* The pointer of a client that is gone, used again. */
+	if (b != NULL)
+		judge_drop(g, b);
+	b = binding_new(
+		client, id != NULL ? id : "", address != NULL ? address : "");
+	if (b == NULL) {
+		report(MOSQ_LOG_ERR, "no memory to admit a client");
+		return MOSQ_ERR_UNKNOWN;
+	}
+	answer = admit(g, client, &b);
+	binding_free(&b);
+	return answer;
+}
+
+void admission_disconnect(struct guard *g, const struct mosquitto *client)
+{
+	struct binding *b = binding_find(&g->bindings, client);
+	const char *id = mosquitto_client_id(client);
+
+	/* A refused CONNECT ends too, without a client id, on a pointer that
+	 * may have been a device's before. */
+	if (b == NULL || id == NULL || strcmp(id, b->client_id) != 0)
+		return;
+	if (b->state == BINDING_CONNECTED)
+		count_i64(&g->meter->connected, -1);
+	kick_forget(&g->kicks, &g->outcomes, b, false);
+	due_remove(&g->due, b);
+	/* The will is judged inside this disconnect, or after its delay. */
+	binding_disconnect(&g->bindings, b,
+		!b->superseded && !broker_session_ends(client));
+}

@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "plugin/follow.h"
+
+#include "io/policy_json.h"
+#include "plugin/guard.h"
+#include "plugin/judge.h"
+#include "plugin/report.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+/* ------------------------------------------------------------- what is wrong */
+
+static void store_error(struct guard *g)
+{
+	const struct follow *f = &g->follow;
+	const char *text = f->registry_problem[0] != '\0' ? f->registry_problem
+							  : f->policy_problem;
+
+	meter_text_store(&g->meter->load_error, str_from(text));
+	atomic_store_explicit(&g->meter->load_error_s,
+		text[0] != '\0' ? g->now_s : 0, memory_order_relaxed);
+}
+
+/* Notes a problem, and says it when it is new or has lasted. */
+static void problem(struct guard *g, char *which, size_t cap, const char *text)
+{
+	struct follow *f = &g->follow;
+	bool fresh = strncmp(which, text, cap - 1) != 0;
+
+	if (!fresh && g->now_ms - f->told_ms < FOLLOW_REPEAT_MS)
+		return;
+	f->told_ms = g->now_ms;
+	(void)snprintf(which, cap, "%s", text);
+	report(MOSQ_LOG_ERR, "%s", text);
+	store_error(g);
+}
+
+static void registry_problem(struct guard *g, const char *text)
+{
+	g->admitting = false;
+	problem(g, g->follow.registry_problem,
+		sizeof g->follow.registry_problem, text);
+}
+
+static void registry_good(struct guard *g)
+{
+	if (g->follow.registry_problem[0] != '\0') {
+		g->follow.registry_problem[0] = '\0';
+		report(MOSQ_LOG_NOTICE,
+			"%s: readable again; devices are "
+			"admitted",
+			g->registry_path);
+		store_error(g);
+	}
+	g->admitting = true;
+}
+
+/* ------------------------------------------------------------------- policy */
+
+/* The first error as `place: message`, and how many more there are. */
+static bool first_error(
+	const struct errs *errs, int64_t revision, struct err *e)
+{
+	const struct err *x = &errs->e[0];
+
+	if (errs->n == 0)
+		return err_set(e, ERR_ENVIRONMENT,
+			"policy revision %lld: no memory to load it",
+			(long long)revision);
+	return err_set(e, ERR_INPUT,
+		"policy revision %lld: %s%s%s (%zu error%s); run: weir policy "
+		"check",
+		(long long)revision, x->place, x->place[0] != '\0' ? ": " : "",
+		x->msg, errs->n, errs->n == 1 ? "" : "s");
+}
+
+static void swap_policy(struct guard *g, struct policy *p, int64_t revision)
+{
+	struct policy *old = g->policy;
+
+	/* Bindings find their class anew by the generation; 0 stands for no
+	 * policy and is skipped. */
+	g->policy = p;
+	if (++g->policy_gen == 0)
+		g->policy_gen = 1;
+	policy_free(&old);
+	g->follow.policy_revision = revision;
+	report(MOSQ_LOG_INFO, "policy revision %lld in force, classes: %zu",
+		(long long)revision, policy_n_classes(p));
+}
+
+static bool load_policy(struct guard *g, struct err *e)
+{
+	struct policy_row row = {0};
+	struct policy *p = NULL;
+	struct errs errs = {0};
+	bool found = false, parsed;
+
+	if (!registry_policy(g->registry, 0, &row, &found, e))
+		return false;
+	if (!found)
+		return err_set(e, ERR_NOT_FOUND,
+			"%s: it holds no policy; run: weir init",
+			g->registry_path);
+	parsed = policy_json_parse(
+		(struct str){row.text, row.text_len}, &p, &errs);
+	if (parsed) {
+		swap_policy(g, p, row.revision);
+	} else {
+		g->follow.policy_refused = row.revision;
+		(void)first_error(&errs, row.revision, e);
+	}
+	policy_row_fini(&row);
+	return parsed;
+}
+
+/* Takes up the newest policy, once. An error keeps the one in force. */
+static void follow_policy(struct guard *g, int64_t newest)
+{
+	struct follow *f = &g->follow;
+	char text[sizeof f->policy_problem];
+	struct err e;
+
+	if (newest == f->policy_revision || newest == f->policy_refused)
+		return;
+	if (load_policy(g, &e)) {
+		f->policy_refused = 0;
+		f->policy_problem[0] = '\0';
+		atomic_store_explicit(&g->meter->policy_revision,
+			f->policy_revision, memory_order_relaxed);
+		store_error(g);
+		return;
+	}
+	(void)snprintf(text, sizeof text,
+		"%.400s; revision %lld stays in force", e.msg,
+		(long long)f->policy_revision);
+	problem(g, f->policy_problem, sizeof f->policy_problem, text);
+}
+
+/* ------------------------------------------------------------------ changes */
+
+struct batch {
+	struct guard *g;
+	struct err *e;
+	bool failed;
+};
+
+/* Judges all bindings of a device anew. False: the registry could not tell. */
+static bool apply(
+	struct guard *g, int64_t change, struct str device, struct err *e)
+{
+	bool told = true;
+
+	for (struct binding *b = binding_of_device(&g->bindings, device);
+		b != NULL; b = b->same_device)
+		told = judge_again(g, b, change, e) && told;
+	return told;
+}
+
+/* A change that still cannot be read ends the device's connections: they were
+ * barred when it failed, and come back when the registry can tell. */
+static void give_up(struct guard *g, int64_t change, struct str device)
+{
+	for (struct binding *b = binding_of_device(&g->bindings, device);
+		b != NULL; b = b->same_device)
+		kick_add(&g->kicks, &g->outcomes, b, change);
+}
+
+static bool each_change(void *ctx, int64_t change, struct str device)
+{
+	struct batch *batch = ctx;
+	struct guard *g = batch->g;
+	struct follow *f = &g->follow;
+	bool told;
+
+	if (f->tries == 0)
+		outcome_begin(&g->outcomes, change, device);
+	told = apply(g, change, device, batch->e);
+	if (!told && ++f->tries < FOLLOW_TRIES) {
+		batch->failed = true;
+		return false;
+	}
+	if (!told)
+		give_up(g, change, device);
+	f->tries = 0;
+	f->seen_change = change;
+	return true;
+}
+
+static bool follow_changes(struct guard *g, int64_t newest, struct err *e)
+{
+	struct batch batch = {g, e, false};
+	int limit = FOLLOW_BATCH;
+
+	/* A change that is tried again is under way already. */
+	if (outcome_room(&g->outcomes) < FOLLOW_BATCH)
+		limit = (int)outcome_room(&g->outcomes);
+	if (newest <= g->follow.seen_change || limit == 0)
+		return true;
+	return registry_changes(g->registry, g->follow.seen_change, limit,
+		       each_change, &batch, e) &&
+	       !batch.failed;
+}
+
+/* Tells which changes are in force, in order. */
+static void settle(struct guard *g)
+{
+	struct outcome o;
+
+	while (outcome_take(&g->outcomes, &o)) {
+		meter_outcome_store(
+			g->segment.mem, o.change, str_from(o.device), o.closed);
+		atomic_store_explicit(&g->meter->applied_change, o.change,
+			memory_order_release);
+		if (o.closed != 0)
+			report(MOSQ_LOG_NOTICE,
+				"change %lld of device %s closed %u "
+				"connection%s",
+				(long long)o.change, o.device, o.closed,
+				o.closed == 1 ? "" : "s");
+	}
+}
+
+/* ----------------------------------------------------------------- the file */
+
+static void went_back(struct guard *g, int64_t revision, int64_t highest)
+{
+	char text[sizeof g->follow.registry_problem];
+
+	g->follow.went_back = true;
+	(void)snprintf(text, sizeof text,
+		"%.160s went back from revision %lld to %lld: a restored "
+		"backup, in which revoked devices may live again; nobody is "
+		"admitted. Put the newer file back and restart the broker, or "
+		"accept this one: stop the broker, remove %.120s, start it",
+		g->registry_path, (long long)highest, (long long)revision,
+		g->segment_path);
+	registry_problem(g, text);
+}
+
+/* Reads the heads; false: not told, or the file is an older one. */
+static bool read_heads(
+	struct guard *g, struct registry_heads *heads, struct err *e)
+{
+	int64_t highest = atomic_load_explicit(
+		&g->meter->highest_revision, memory_order_relaxed);
+
+	if (!registry_heads(g->registry, heads, e))
+		return false;
+	if (g->follow.went_back || heads->revision < highest) {
+		went_back(g, heads->revision, highest);
+		return err_set(
+			e, ERR_CONFLICT, "%s", g->follow.registry_problem);
+	}
+	if (heads->revision > highest)
+		atomic_store_explicit(&g->meter->highest_revision,
+			heads->revision, memory_order_relaxed);
+	g->follow.revision = heads->revision;
+	return true;
+}
+
+/* Opens the file at the path as it is now, and remembers which it was. */
+static bool open_file(struct guard *g, struct err *e)
+{
+	struct stat st;
+
+	if (!registry_open(g->registry_path, REGISTRY_READ, &g->registry, e))
+		return false;
+	if (stat(g->registry_path, &st) != 0) {
+		registry_close(&g->registry);
+		return err_set(e, ERR_ENVIRONMENT,
+			"%s: it vanished while it was opened; run: weir init",
+			g->registry_path);
+	}
+	g->follow.dev = st.st_dev;
+	g->follow.ino = st.st_ino;
+	g->follow.went_back = false;
+	g->follow.data_version = -1;
+	return true;
+}
+
+/* Another file lies at the path: the open one would be read for ever. Its
+ * changes do not continue the old one's, so all bindings are judged anew. */
+static bool reopen(struct guard *g, struct err *e)
+{
+	struct follow *f = &g->follow;
+	struct registry_heads heads;
+
+	registry_close(&g->registry);
+	if (!open_file(g, e) || !read_heads(g, &heads, e))
+		return false;
+	report(MOSQ_LOG_NOTICE, "%s: another file; its revision is %lld",
+		g->registry_path, (long long)heads.revision);
+	f->epoch++;
+	f->sweeping = true;
+	f->sweep_change = heads.change_seq;
+	f->seen_change = heads.change_seq;
+	f->tries = 0;
+	f->policy_refused = 0;
+	f->policy_revision = 0;
+	return true;
+}
+
+/* Once a second: is the file that is open the one at the path? */
+static bool follow_file(struct guard *g, struct err *e)
+{
+	struct stat st;
+
+	if (stat(g->registry_path, &st) != 0)
+		return err_set(e, ERR_ENVIRONMENT,
+			"%s: %s; put it back, or run: weir init",
+			g->registry_path,
+			errno == ENOENT ? "it is gone" : "cannot be reached");
+	if (g->registry != NULL && st.st_dev == g->follow.dev &&
+		st.st_ino == g->follow.ino)
+		return true;
+	return reopen(g, e);
+}
+
+/* Judges bindings of older files, a bounded number a poll. The judged go to
+ * the end of the list, as new connections do: the oldest stand first. */
+static bool sweep(struct guard *g, struct err *e)
+{
+	struct follow *f = &g->follow;
+
+	for (int left = FOLLOW_BATCH; left > 0; left--) {
+		struct binding *b = g->bindings.connected.first;
+
+		if (b == NULL || b->epoch == f->epoch)
+			break;
+		if (!judge_again(g, b, 0, e)) {
+			if (++f->tries < FOLLOW_TRIES)
+				return false;
+			kick_add(&g->kicks, &g->outcomes, b, 0);
+		}
+		f->tries = 0;
+		b->epoch = f->epoch;
+		binding_to_end(&g->bindings, b);
+	}
+	return true;
+}
+
+/* True when all that the new file asked for is done. */
+static bool sweep_is_done(const struct guard *g)
+{
+	const struct binding *b = g->bindings.connected.first;
+
+	return (b == NULL || b->epoch == g->follow.epoch) && g->kicks.n == 0 &&
+	       outcome_room(&g->outcomes) == OUTCOMES_MAX;
+}
+
+static void follow_sweep(struct guard *g)
+{
+	if (!g->follow.sweeping || !sweep_is_done(g))
+		return;
+	g->follow.sweeping = false;
+	atomic_store_explicit(&g->meter->applied_change, g->follow.sweep_change,
+		memory_order_release);
+}
+
+/* -------------------------------------------------------------------- polls */
+
+static bool poll_registry(struct guard *g, bool second, struct err *e)
+{
+	struct follow *f = &g->follow;
+	struct registry_heads heads;
+	int64_t version;
+
+	if (!registry_data_version(g->registry, &version, e))
+		return false;
+	/* An unchanged version is a hint only: look once a second anyway. */
+	if (version == f->data_version && g->admitting && !second)
+		return true;
+	if (!read_heads(g, &heads, e))
+		return false;
+	follow_policy(g, heads.policy_revision);
+	if (f->sweeping ? !sweep(g, e)
+			: !follow_changes(g, heads.change_seq, e))
+		return false;
+	/* More to read: come back at the next poll whatever the version. */
+	f->data_version =
+		f->sweeping || f->seen_change < heads.change_seq ? -1 : version;
+	return true;
+}
+
+static void poll(struct guard *g, bool second)
+{
+	struct follow *f = &g->follow;
+	struct err e;
+
+	if (second) {
+		f->file_bad = !follow_file(g, &e);
+		if (f->file_bad)
+			registry_problem(g, e.msg);
+	}
+	if (f->file_bad)
+		return;
+	if (poll_registry(g, second, &e)) {
+		f->failures = 0;
+		registry_good(g);
+	} else if (++f->failures >= FOLLOW_TRIES) {
+		/* Longer than a lock is held for. */
+		registry_problem(g, e.msg);
+	}
+}
+
+static void follow_due(struct guard *g)
+{
+	for (int i = 0; i < FOLLOW_DUE_BATCH; i++) {
+		struct binding *b = due_take(&g->due, g->now_s);
+
+		if (b == NULL)
+			return;
+		judge_due(g, b);
+	}
+}
+
+static void follow_poll(struct guard *g)
+{
+	struct follow *f = &g->follow;
+	bool second = g->now_ms >= f->next_second_ms;
+
+	f->next_poll_ms = g->now_ms + FOLLOW_POLL_MS;
+	g->absent.left = ABSENT_PER_POLL;
+	poll(g, second);
+	follow_due(g);
+	if (second) {
+		f->next_second_ms = g->now_ms + 1000;
+		atomic_store_explicit(
+			&g->meter->heartbeat_s, g->now_s, memory_order_relaxed);
+	}
+}
+
+void follow_tick(struct guard *g)
+{
+	if (g->now_ms >= g->follow.next_poll_ms)
+		follow_poll(g);
+}
+
+void follow_settle(struct guard *g)
+{
+	settle(g);
+	follow_sweep(g);
+}
+
+bool follow_open(struct guard *g, struct err *e)
+{
+	return open_file(g, e) && load_policy(g, e);
+}
+
+void follow_begin(struct guard *g)
+{
+	struct registry_heads heads;
+	struct err e;
+
+	g->absent.left = ABSENT_PER_POLL;
+	atomic_store_explicit(&g->meter->policy_revision,
+		g->follow.policy_revision, memory_order_relaxed);
+	store_error(g);
+	if (!read_heads(g, &heads, &e)) {
+		registry_problem(g, e.msg);
+		return;
+	}
+	g->follow.seen_change = heads.change_seq;
+	atomic_store_explicit(&g->meter->applied_change, heads.change_seq,
+		memory_order_release);
+	g->admitting = true;
+}
+
+void follow_close(struct guard *g)
+{
+	registry_close(&g->registry);
+	policy_free(&g->policy);
+}

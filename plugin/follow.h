@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Follows the registry: policies, changes of devices, and the file itself.
+ *
+ * A tick polls at most every FOLLOW_POLL_MS, applies at most FOLLOW_BATCH
+ * changes, and never waits: a registry that is busy is asked again at the next
+ * poll. What fails keeps what was in force, and says so in the log and in the
+ * segment's load error. When the registry cannot be read, or its file has gone
+ * back in time, nobody is admitted; who is connected is judged by what was
+ * last read.
+ */
+#ifndef PLUGIN_FOLLOW_H
+#define PLUGIN_FOLLOW_H
+
+#include "core/err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define FOLLOW_POLL_MS   100u
+#define FOLLOW_BATCH     512
+#define FOLLOW_TRIES     10u    /* before what cannot be read denies */
+#define FOLLOW_DUE_BATCH 2048   /* ends of certificates and status a poll */
+#define FOLLOW_REPEAT_MS 60000u /* a problem that lasts is said again */
+
+struct guard;
+
+struct follow {
+	uint64_t next_poll_ms, next_second_ms;
+	int64_t data_version;
+	int64_t revision;        /* of the registry, at the last look */
+	int64_t policy_revision; /* in force */
+	int64_t policy_refused;  /* a revision that did not load; 0: none */
+	int64_t seen_change;     /* all up to this one have been taken up */
+	uint32_t tries;          /* failures at the next change */
+	uint32_t failures;       /* polls in a row that could not be answered */
+	bool file_bad;           /* the path does not lead to the open file */
+	bool went_back;          /* sticky for this file */
+	dev_t dev;
+	ino_t ino;
+	uint32_t epoch;       /* +1 with every new file */
+	bool sweeping;        /* bindings of older epochs are judged again */
+	int64_t sweep_change; /* applied when the sweep is done */
+	uint64_t told_ms;     /* when the problem was last said */
+	char registry_problem[ERR_MSG_MAX + ERR_PLACE_MAX];
+	char policy_problem[ERR_MSG_MAX + ERR_PLACE_MAX];
+};
+
+/* Opens the registry and loads its policy. False: the plugin must not start;
+ * E says what to do. */
+MUST bool follow_open(struct guard *g, struct err *e);
+
+/* Everything in the registry is in force, as nobody is connected yet: says so
+ * in the segment. */
+void follow_begin(struct guard *g);
+
+/* At every tick: polls when it is time. */
+void follow_tick(struct guard *g);
+
+/* At every tick, after the kicks: says which changes are in force. */
+void follow_settle(struct guard *g);
+
+void follow_close(struct guard *g);
+
+#endif

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "plugin/judge.h"
+
+/* ------------------------------------------------------- what is registered */
+
+struct rows {
+	struct credential credential;
+	struct device device;
+	bool has_credential, key_barred, has_device;
+};
+
+static bool read_rows(struct registry *r, const struct certificate *c,
+	struct rows *rows, struct err *e)
+{
+	if (r == NULL)
+		return err_set(
+			e, ERR_ENVIRONMENT, "the registry cannot be read");
+	if (!registry_credential(r, c->fingerprint, &rows->credential,
+		    &rows->has_credential, e))
+		return false;
+	if (!rows->has_credential)
+		return true;
+	return registry_key_barred(r, c->spki, &rows->key_barred, e) &&
+	       registry_device(r, str_from(rows->credential.device_id),
+		       &rows->device, &rows->has_device, e);
+}
+
+bool judge_read(struct guard *g, struct badge *badge, struct err *e)
+{
+	struct rows rows = {0};
+	struct subject *s = &badge->subject;
+
+	if (!read_rows(g->registry, &badge->certificate, &rows, e))
+		return false;
+	device_fini(&badge->device);
+	if (rows.has_device)
+		badge->device = rows.device;
+	s->certificate = &badge->certificate;
+	s->device = rows.has_device ? &badge->device : NULL;
+	s->credential = rows.has_credential
+				? (enum credential_status)rows.credential.status
+				: CREDENTIAL_NONE;
+	s->key_barred = rows.key_barred;
+	s->barred = REASON_ALLOWED;
+	badge->policy_gen = 0;
+	judge_status(&badge->device, g->now_s);
+	judge_class(g, badge);
+	return true;
+}
+
+static bool is_held(const struct device *d)
+{
+	return d->status == DEVICE_SUSPENDED || d->status == DEVICE_QUARANTINED;
+}
+
+void judge_status(struct device *d, int64_t now_s)
+{
+	if (is_held(d) && d->status_until_s != 0 &&
+		now_s >= d->status_until_s) {
+		d->status = DEVICE_ACTIVE;
+		d->status_until_s = 0;
+	}
+}
+
+struct decision judge_connect(
+	const struct guard *g, struct badge *badge, const char *client_id)
+{
+	struct request what = {
+		.action = ACTION_CONNECT,
+		.topic = str_from(client_id),
+		.now_s = g->now_s,
+	};
+
+	judge_class(g, badge);
+	return decide(g->policy, &badge->subject, &what);
+}
+
+bool judge_file(struct guard *g, struct binding *b)
+{
+	const struct badge *badge = b->badge;
+
+	/* The validity's last second still counts. */
+	b->due_s = badge->certificate.not_after_s;
+	if (b->due_s < INT64_MAX)
+		b->due_s++;
+	if (is_held(&badge->device) && badge->device.status_until_s != 0 &&
+		badge->device.status_until_s < b->due_s)
+		b->due_s = badge->device.status_until_s;
+	return due_put(&g->due, b);
+}
+
+/* --------------------------------------------------------- judged once more */
+
+static void bar(
+	struct guard *g, struct binding *b, enum reason reason, int64_t change)
+{
+	b->badge->subject.barred = reason;
+	kick_add(&g->kicks, &g->outcomes, b, change);
+}
+
+/* Bars B if it could not connect as it is now, else files it again. */
+static bool stands(struct guard *g, struct binding *b, int64_t change)
+{
+	struct decision d = judge_connect(g, b->badge, b->client_id);
+
+	if (d.verdict == VERDICT_ALLOWED &&
+		(b->state != BINDING_CONNECTED || judge_file(g, b))) {
+		b->badge->subject.barred = REASON_ALLOWED;
+		return true;
+	}
+	bar(g, b, d.verdict == VERDICT_ALLOWED ? REASON_UNAVAILABLE : d.reason,
+		change);
+	return false;
+}
+
+static bool same_attrs(const struct device *a, const struct device *b)
+{
+	if (a->n_attrs != b->n_attrs)
+		return false;
+	for (size_t i = 0; i < a->n_attrs; i++) {
+		if (!str_eq(a->attrs[i].name, b->attrs[i].name) ||
+			!str_eq(a->attrs[i].value, b->attrs[i].value))
+			return false;
+	}
+	return true;
+}
+
+/* True when both have the same rights under any policy. */
+static bool same_rights(const struct device *a, const struct device *b)
+{
+	for (int k = SIMID_NONE + 1; k < SIMID_KINDS; k++) {
+		if (!str_eq(str_from(a->sim[k].digits),
+			    str_from(b->sim[k].digits)))
+			return false;
+	}
+	return a->status == b->status &&
+	       str_eq(str_from(a->class_name), str_from(b->class_name)) &&
+	       same_attrs(a, b);
+}
+
+/*
+ * B's rights are not what they were. QoS 2 messages that its session stored
+ * before would be released after, without a question to the plugin; only a
+ * session begun anew discards them. A device that gained is not asked to:
+ * what it stored it was allowed to.
+ */
+static void rights_changed(
+	struct guard *g, struct binding *b, bool gained, int64_t change)
+{
+	if (!gained && b->qos2)
+		b->stale = true;
+	/* Its subscriptions were made under the old rights, and those that
+	 * were refused then are missing: it has to come back. */
+	kick_add(&g->kicks, &g->outcomes, b, change);
+}
+
+bool judge_again(
+	struct guard *g, struct binding *b, int64_t change, struct err *e)
+{
+	struct badge *badge = b->badge;
+	struct device before;
+	bool same, gained;
+
+	if (badge == NULL) { /* a husk: what it could do is not known */
+		b->stale = true;
+		return true;
+	}
+	judge_class(g, badge);
+	b->qos2 = b->qos2 || (badge->subject.class != NULL &&
+				     policy_class_qos2(badge->subject.class));
+	before = badge->device;
+	badge->device = (struct device){0};
+	if (!judge_read(g, badge, e)) {
+		badge->device = before;
+		badge->subject.barred = REASON_UNAVAILABLE;
+		return false;
+	}
+	if (!stands(g, b, change)) {
+		b->stale = b->stale || b->qos2;
+		device_fini(&before);
+		return true;
+	}
+	same = same_rights(&before, &badge->device);
+	gained = before.status == DEVICE_QUARANTINED &&
+		 badge->device.status == DEVICE_ACTIVE;
+	device_fini(&before);
+	if (!same)
+		rights_changed(g, b, gained, change);
+	return true;
+}
+
+void judge_due(struct guard *g, struct binding *b)
+{
+	struct badge *badge = b->badge;
+	uint8_t before = badge->device.status;
+
+	judge_status(&badge->device, g->now_s);
+	if (stands(g, b, 0) && badge->device.status != before)
+		rights_changed(g, b, true, 0);
+}
+
+void judge_drop(struct guard *g, struct binding *b)
+{
+	if (b->state == BINDING_CONNECTED)
+		count_i64(&g->meter->connected, -1);
+	kick_forget(&g->kicks, &g->outcomes, b, false);
+	due_remove(&g->due, b);
+	binding_remove(&g->bindings, b);
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a binding may do now: at CONNECT, after a change of its device, and
+ * when its certificate or its status ends.
+ */
+#ifndef PLUGIN_JUDGE_H
+#define PLUGIN_JUDGE_H
+
+#include "plugin/guard.h"
+
+/*
+ * Reads what the registry says of badge->certificate into BADGE: credential,
+ * barred key and device, whose status is the effective one at g->now_s.
+ * False: the registry could not tell; BADGE is unchanged. What the badge held
+ * of a device before is freed.
+ */
+MUST bool judge_read(struct guard *g, struct badge *badge, struct err *e);
+
+/* A suspension or quarantine whose end has come is over. */
+void judge_status(struct device *d, int64_t now_s);
+
+/* The badge's class in the policy in force. Cheap when no policy was swapped
+ * since the last call. */
+static inline void judge_class(const struct guard *g, struct badge *badge)
+{
+	if (badge->policy_gen != g->policy_gen) {
+		badge->subject.class = policy_class_find(
+			g->policy, str_from(badge->device.class_name));
+		badge->policy_gen = g->policy_gen;
+	}
+}
+
+/* decide(connect) for the badge and client id. */
+struct decision judge_connect(
+	const struct guard *g, struct badge *badge, const char *client_id);
+
+/* Files B for the second when it must be judged again. False: no memory. */
+MUST bool judge_file(struct guard *g, struct binding *b);
+
+/*
+ * Reads B's rows again and judges it: a connection that lost every right is
+ * barred at once, one whose rights differ from before is disconnected, on
+ * behalf of CHANGE (0: of nobody who waits). False: the registry could not
+ * tell; then B is barred as unavailable until a later call can.
+ */
+MUST bool judge_again(
+	struct guard *g, struct binding *b, int64_t change, struct err *e);
+
+/* B's filed second has come. */
+void judge_due(struct guard *g, struct binding *b);
+
+/* Takes B out of every queue, and out of the table. */
+void judge_drop(struct guard *g, struct binding *b);
+
+#endif
