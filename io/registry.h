@@ -27,15 +27,15 @@
 
 struct registry;
 
-#define REGISTRY_SCHEMA 1 /* meta 'schema' */
+#define REGISTRY_SCHEMA 1             /* meta 'schema' */
 #define REGISTRY_FILE   "registry.db" /* in the state directory */
 
 /* ------------------------------------------------------------ open, close */
 
 /* Makes PATH with the schema and the empty policy as revision 1. An existing
  * registry is left as it is: true. */
-MUST bool registry_create(const char *path, const char *actor, int64_t now_s,
-	struct err *e);
+MUST bool registry_create(
+	const char *path, const char *actor, int64_t now_s, struct err *e);
 
 enum registry_mode { REGISTRY_READ = 0, REGISTRY_WRITE };
 
@@ -56,11 +56,12 @@ MUST bool registry_credential(struct registry *r,
 /* True in *barred when a credential with this key was revoked as compromised,
  * whatever certificate it sits in now. */
 MUST bool registry_key_barred(struct registry *r,
-	const uint8_t spki[static FINGERPRINT_LEN], bool *barred, struct err *e);
+	const uint8_t spki[static FINGERPRINT_LEN], bool *barred,
+	struct err *e);
 /* *out is given: device_fini. A row whose identifiers or attributes do not
  * pass core's rules is an error, not a device. */
-MUST bool registry_device(struct registry *r, struct str id,
-	struct device *out, bool *found, struct err *e);
+MUST bool registry_device(struct registry *r, struct str id, struct device *out,
+	bool *found, struct err *e);
 /* Frees what the registry filled in, and zeroes *d. */
 void device_fini(struct device *d);
 
@@ -74,8 +75,8 @@ MUST bool registry_devices(struct registry *r, const struct device_filter *f,
 	bool (*each)(void *ctx, const struct device *d), void *ctx,
 	struct err *e);
 struct credential_filter {
-	const char *device_id;     /* NULL: any */
-	int64_t expires_before_s;  /* 0: any; active ones only otherwise */
+	const char *device_id;    /* NULL: any */
+	int64_t expires_before_s; /* 0: any; active ones only otherwise */
 };
 MUST bool registry_credentials(struct registry *r,
 	const struct credential_filter *f,
@@ -132,12 +133,15 @@ MUST bool registry_meta(struct registry *r, const char *key, char *out,
 /*
  * BEGIN IMMEDIATE, the next revision. ACTOR and NOW_S go into audit entries
  * and timestamps until commit. Between begin and commit or rollback only one
- * thread may use R. A failed write leaves the transaction to be rolled back.
+ * thread may use R. A failed write leaves the transaction to be rolled back:
+ * later writes and the commit are refused (ERR_CONFLICT).
+ * ACTOR: 1..63 bytes of utf8_valid() text, else ERR_INPUT.
  */
 MUST bool registry_begin(
 	struct registry *r, const char *actor, int64_t now_s, struct err *e);
 /* *change_seq: the newest change row that this transaction wrote, or 0.
- * True only when it is on disk. */
+ * True only when it is on disk. A transaction that wrote nothing takes no
+ * revision. */
 MUST bool registry_commit(
 	struct registry *r, int64_t *change_seq, struct err *e);
 void registry_rollback(struct registry *r);
@@ -148,7 +152,9 @@ void registry_rollback(struct registry *r);
 MUST bool registry_device_add(
 	struct registry *r, const struct device *d, struct err *e);
 /* Writes class_name, sim and attrs of the existing D->id; a change row when
- * any of them differs (rights may shrink). Audited as device.set. */
+ * any of them differs (rights may shrink). Audited as device.set. Nothing is
+ * written when none differs. ERR_CONFLICT as registry_device_add;
+ * ERR_NOT_FOUND. A retired device may be written: erasing its identifiers. */
 MUST bool registry_device_set(
 	struct registry *r, const struct device *d, struct err *e);
 /* Sets the status with its reason and end (0: none). RETIRED is for ever:
@@ -176,8 +182,10 @@ MUST bool registry_credential_revoke(struct registry *r,
 MUST bool registry_policy_put(struct registry *r, struct str text,
 	const char *action, int64_t *revision, struct err *e);
 
-MUST bool registry_meta_set(struct registry *r, const char *key,
-	const char *value, struct err *e);
+/* Audited as meta.set. ERR_INPUT: a key that is the registry's own ("schema",
+ * "revision", "audit_head"), a key over 64 or a value over 1024 bytes. */
+MUST bool registry_meta_set(
+	struct registry *r, const char *key, const char *value, struct err *e);
 
 /* ------------------------------------------------------------------- audit */
 
@@ -185,7 +193,9 @@ MUST bool registry_meta_set(struct registry *r, const char *key,
  * hash = SHA-256 over seq, t_s, actor, action, device_id, detail and prev,
  * each number as 8 bytes big-endian and each text preceded by its length as 8
  * bytes big-endian (NULL device_id: length 2^64-1); prev is the hash of the
- * entry before, 32 zero bytes for the first.
+ * entry before, 32 zero bytes for the first. meta 'audit_head' is what the chain
+ * ends in, "<seq>:<hash in hex>", so that a tail that was cut off is noticed;
+ * that head kept elsewhere shows a chain that was rewritten as a whole.
  */
 struct audit_row {
 	int64_t seq, t_s;
@@ -195,8 +205,9 @@ struct audit_row {
 MUST bool registry_audit(struct registry *r, int64_t after_seq,
 	bool (*each)(void *ctx, const struct audit_row *a), void *ctx,
 	struct err *e);
-/* Walks the whole chain. *bad_seq: the first entry that does not fit, 0 if
- * all do; *n entries; head: the last hash. */
+/* Walks the whole chain, outside a transaction. *bad_seq: the first entry that
+ * is altered, missing or out of place, 0 if none; *n: entries there are; head:
+ * the hash of the last that fits. */
 MUST bool registry_audit_verify(struct registry *r, int64_t *bad_seq,
 	int64_t *n, uint8_t head[static 32], struct err *e);
 
