@@ -206,15 +206,17 @@ void table_row(struct table *t, const char *const *cells)
 
 static void print_row(const struct table *t, const struct cell *row)
 {
+	size_t blanks = 0; /* printed before the next text, not at the end */
+
 	for (size_t i = 0; i < t->n_cols; i++) {
 		const char *text = row != NULL ? row[i].text : t->heads[i];
 		size_t width = row != NULL ? row[i].width : strlen(text);
 
-		(void)fputs(text, stdout);
-		/* No blanks at the end of a line. */
-		if (i + 1 < t->n_cols)
-			(void)printf(
-				"%*s", (int)(t->widths[i] - width + 2), "");
+		if (width != 0) {
+			(void)printf("%*s%s", (int)blanks, "", text);
+			blanks = 0;
+		}
+		blanks += t->widths[i] - width + 2;
 	}
 	(void)putchar('\n');
 }

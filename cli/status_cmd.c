@@ -96,8 +96,14 @@ static bool read_broker(const struct cli *c, struct broker *out, struct err *e)
 				str_from(why.msg));
 		return true;
 	}
-	out->state = segment_writer_alive(&s) ? BROKER_RUNNING : BROKER_STOPPED;
-	read_header(segment_header(&s), out);
+	if (segment_intact(&s)) {
+		out->state = segment_writer_alive(&s) ? BROKER_RUNNING
+						      : BROKER_STOPPED;
+		read_header(segment_header(&s), out);
+	} else {
+		copy_text(out->problem, sizeof(out->problem),
+			STR("meter.seg was cut short"));
+	}
 	segment_close(&s);
 	return true;
 }

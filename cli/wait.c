@@ -65,6 +65,13 @@ static bool wait_for(const struct cli *c, int64_t wait_s, struct look look,
 		return true;
 	}
 	for (;;) {
+		if (!segment_intact(&s)) {
+			segment_close(&s);
+			return err_set(e, ERR_ENVIRONMENT,
+				"it is committed, but %.150s was cut short; "
+				"see weir status",
+				path);
+		}
 		out->end = segment_writer_alive(&s) ? look.at(look.ctx, &s, out)
 						    : WAIT_NO_BROKER;
 		out->waited_ms = monotonic_ms() - start;
