@@ -321,7 +321,8 @@ static void server_profile(void **state)
 #define LONG_LABEL                                                             \
 	"a23456789012345678901234567890123456789012345678901234567890123"
 
-#define TOO_LONG LONG_LABEL "4.example"
+#define TOO_LONG                                                               \
+	"a234567890123456789012345678901234567890123456789012345678901234.b"
 
 static void server_cn(void **state)
 {
