@@ -32,7 +32,7 @@ import time
 import pytest
 
 REPO = pathlib.Path(__file__).resolve().parents[2]
-WEIR = os.environ.get("WEIR_BUILD", str(REPO / "build" / "bin" / "weir"))
+WEIR = os.path.join(os.environ.get("WEIR_BUILD", REPO / "build"), "bin", "weir")
 ICCID = "8944500102198304826"
 ICCID_BAD_LUHN = "8944500102198304827"
 IMEI = "490154203237518"

@@ -39,10 +39,9 @@ build_asan() {
 	build build-asan
 }
 
-# The compile commands of every C file, fuzz targets too, with clang.
+# The compile commands of every C file, with clang.
 configure_lint() {
-	configure build-lint -DCMAKE_C_COMPILER=clang \
-		-DCMAKE_BUILD_TYPE=Debug -DWEIR_FUZZ=ON
+	configure build-lint -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=Debug
 }
 
 # sources PATTERN…: the files of the project that match, tracked or about to
