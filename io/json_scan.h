@@ -2,10 +2,10 @@
 /*
  * A strict look at a JSON text before cJSON reads it.
  *
- * cJSON 1.7.15 takes what it should not (raw control characters, "01", "1.",
- * lone surrogates as an error only sometimes, a number beyond every range, a
- * key twice, bytes after the value) and cuts a string at `\u0000`. What passes
- * json_scan() is JSON that every parser reads the same way.
+ * cJSON 1.7.15 takes what it should not: invalid UTF-8, raw control characters
+ * in strings, "01", "1.", "1e400", a key twice, a byte order mark, and by default
+ * bytes after the value; and it cuts a string at `\u0000`. What passes json_scan()
+ * is JSON that every parser reads the same way.
  *
  * Source: RFC 8259 (grammar; §4 "names within an object SHOULD be unique",
  * §8.1 "MUST NOT add a byte order mark"), RFC 7493 (I-JSON) §2.
