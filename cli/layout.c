@@ -296,15 +296,21 @@ static bool is_file(int dir, const char *name)
  * closing one would drop SQLite's locks. */
 static bool make_registry(const struct work *w, struct err *e)
 {
-	const struct layout_owner *admin = &w->l->admin;
+	static const char *const names[] = {
+		REGISTRY_FILE, REGISTRY_FILE "-wal", REGISTRY_FILE "-shm"};
+	bool made[3];
 	char path[CLI_PATH_MAX];
-	bool made = !is_file(w->dir, REGISTRY_FILE);
 
-	return cli_state_path(w->c, REGISTRY_FILE, path, sizeof(path), e) &&
-	       registry_create(path, w->c->actor, w->c->now_s, e) &&
-	       settle_at(w, REGISTRY_FILE, admin, made, e) &&
-	       settle_file(w, REGISTRY_FILE "-wal", admin, made, e) &&
-	       settle_file(w, REGISTRY_FILE "-shm", admin, made, e);
+	for (size_t i = 0; i < 3; i++)
+		made[i] = !is_file(w->dir, names[i]);
+	if (!cli_state_path(w->c, REGISTRY_FILE, path, sizeof(path), e) ||
+		!registry_create(path, w->c->actor, w->c->now_s, e))
+		return false;
+	for (size_t i = 0; i < 3; i++) {
+		if (!settle_file(w, names[i], &w->l->admin, made[i], e))
+			return false;
+	}
+	return true;
 }
 
 static bool fill(const struct work *w, bool made, struct err *e)
