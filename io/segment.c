@@ -151,8 +151,8 @@ bool segment_open_write(const char *path, struct segment *out, char *note,
 	size_t note_cap, struct err *e)
 {
 	const char *problem;
-	bool fresh;
-	int fd;
+	bool fresh = false;
+	int fd = -1;
 
 	if (note_cap != 0)
 		note[0] = '\0';

@@ -205,10 +205,6 @@ int access_check(struct guard *g, const struct mosquitto_evt_acl_check *ed)
 static bool response_topic(const mosquitto_property *p, char **topic)
 {
 	*topic = NULL;
-	if (mosquitto_property_next == NULL ||
-		mosquitto_property_identifier == NULL ||
-		mosquitto_property_read_string == NULL)
-		return false;
 	for (; p != NULL; p = mosquitto_property_next(p)) {
 		if (mosquitto_property_identifier(p) !=
 			BROKER_PROP_RESPONSE_TOPIC)

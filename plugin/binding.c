@@ -292,8 +292,12 @@ void binding_to_end(struct binding_table *t, struct binding *b)
 
 void bindings_purge(struct binding_table *t)
 {
-	while (t->ended.first != NULL)
-		binding_remove(t, t->ended.first);
+	struct binding *next;
+
+	for (struct binding *b = t->ended.first; b != NULL; b = next) {
+		next = b->next;
+		binding_remove(t, b);
+	}
 }
 
 struct binding *binding_of_device(

@@ -36,16 +36,6 @@
  * a plugin does not need otherwise. */
 #define BROKER_PROP_RESPONSE_TOPIC 8
 
-/* Not in 2.0's plugin headers; exported by every broker. Weak, so that one
- * without them refuses what depends on them rather than failing to load. */
-extern const mosquitto_property *mosquitto_property_next(
-	const mosquitto_property *p) __attribute__((weak));
-extern int mosquitto_property_identifier(const mosquitto_property *p)
-	__attribute__((weak));
-extern const mosquitto_property *mosquitto_property_read_string(
-	const mosquitto_property *list, int identifier, char **value,
-	bool skip_first) __attribute__((weak));
-
 /* True for a WebSocket connection that still has its socket. */
 static inline bool broker_is_websocket(const struct mosquitto *client)
 {

@@ -158,13 +158,6 @@ static void listen_no_more(struct guard *g)
 #define EXPORTED __attribute__((visibility("default")))
 
 EXPORTED int mosquitto_plugin_version(
-	int supported_version_count, const int *supported_versions);
-EXPORTED int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier,
-	void **userdata, struct mosquitto_opt *options, int option_count);
-EXPORTED int mosquitto_plugin_cleanup(
-	void *userdata, struct mosquitto_opt *options, int option_count);
-
-int mosquitto_plugin_version(
 	int supported_version_count, const int *supported_versions)
 {
 	for (int i = 0; i < supported_version_count; i++) {
@@ -174,8 +167,8 @@ int mosquitto_plugin_version(
 	return -1;
 }
 
-int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **userdata,
-	struct mosquitto_opt *options, int option_count)
+EXPORTED int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier,
+	void **userdata, struct mosquitto_opt *options, int option_count)
 {
 	struct guard *g = calloc(1, sizeof *g);
 	struct err e = {0};
@@ -200,7 +193,7 @@ int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **userdata,
 	return MOSQ_ERR_SUCCESS;
 }
 
-int mosquitto_plugin_cleanup(
+EXPORTED int mosquitto_plugin_cleanup(
 	void *userdata, struct mosquitto_opt *options, int option_count)
 {
 	struct guard *g = userdata;

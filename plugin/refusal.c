@@ -85,41 +85,52 @@ size_t refusal_format(const struct refusal *r, uint32_t suppressed,
 	return l.n;
 }
 
+/* Gives back what time has earned. */
 static void refill(struct refusal_bucket *b, uint64_t now_ms)
 {
-	uint64_t gained = (now_ms - b->at_ms) / REFUSAL_EVERY_MS;
+	uint64_t earned = (now_ms - b->at_ms) / REFUSAL_EVERY_MS;
 
-	if (gained >= REFUSAL_BURST - b->tokens) {
-		b->tokens = REFUSAL_BURST;
+	if (earned >= b->spent) {
+		b->spent = 0;
 		b->at_ms = now_ms;
 		return;
 	}
-	b->tokens += (uint32_t)gained;
-	b->at_ms += gained * REFUSAL_EVERY_MS;
+	b->spent -= (uint32_t)earned;
+	b->at_ms += earned * REFUSAL_EVERY_MS;
 }
 
-bool refusal_admit(struct refusal_log *log, struct str who, uint64_t now_ms,
-	uint32_t *suppressed)
+static uint64_t kind_of(const struct refusal *r)
 {
-	uint64_t h = hash_text(who);
-	struct refusal_bucket *b = &log->device[h & (REFUSAL_SLOTS - 1)];
+	const char *who = r->device != NULL ? r->device : r->address;
+	uint64_t h = hash_text(str_from(who));
+
+	h = (h ^ (uint64_t)r->action) * UINT64_C(0x100000001B3);
+	h = (h ^ (uint64_t)r->reason) * UINT64_C(0x100000001B3);
+	return h ^ (h >> 32);
+}
+
+bool refusal_admit(struct refusal_log *log, const struct refusal *r,
+	uint64_t now_ms, uint32_t *suppressed)
+{
+	uint64_t kind = kind_of(r);
+	struct refusal_bucket *b = &log->bucket[kind & (REFUSAL_SLOTS - 1)];
 
 	if (now_ms - log->total_at_ms >= 1000) {
 		log->total_at_ms = now_ms;
 		log->total = 0;
 	}
 	refill(b, now_ms);
-	/* A full bucket belongs to nobody: its device has been quiet. */
-	if (b->who != h && b->tokens == REFUSAL_BURST) {
-		b->who = h;
+	/* An unspent bucket is nobody's: its kind has been quiet. */
+	if (b->kind != kind && b->spent == 0) {
+		b->kind = kind;
 		b->suppressed = 0;
 	}
-	if (b->tokens == 0 || log->total >= REFUSAL_TOTAL_PER_S) {
+	if (b->spent >= REFUSAL_BURST || log->total >= REFUSAL_TOTAL_PER_S) {
 		if (b->suppressed != UINT32_MAX)
 			b->suppressed++;
 		return false;
 	}
-	b->tokens--;
+	b->spent++;
 	log->total++;
 	*suppressed = b->suppressed;
 	b->suppressed = 0;

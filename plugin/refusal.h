@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The log of refusals: one line each, key=value, bounded per device and in
- * total because the broker writes its log synchronously.
+ * The log of refusals: one line each, key=value, bounded per device and kind
+ * and in total because the broker writes its log synchronously.
  *
  *     weir: refused publish device=pump-1 class=pump client_id=pump-1
  *     address=192.0.2.7 reason=no_rule rule=classes.pump.publish[0]
@@ -9,8 +9,8 @@
  *
  * (on one line). A value that is not known is `-`. Bytes other than visible
  * ASCII, and `\`, are written \xNN; a value is cut at 128 bytes, which three
- * dots show. `suppressed`, when there, counts the device's refusals since its
- * last line. The topic is last.
+ * dots show. `suppressed`, when there, counts refusals like it since the last
+ * line. The topic is last.
  */
 #ifndef PLUGIN_REFUSAL_H
 #define PLUGIN_REFUSAL_H
@@ -38,31 +38,32 @@ struct refusal {
 size_t refusal_format(const struct refusal *r, uint32_t suppressed,
 	char out[static REFUSAL_LINE]);
 
-#define REFUSAL_SLOTS       4096u /* devices limited apart; a power of two */
-#define REFUSAL_BURST       5u    /* lines of a device at once, then … */
+#define REFUSAL_SLOTS       4096u /* kinds limited apart; a power of two */
+#define REFUSAL_BURST       5u    /* lines of a kind at once, then … */
 #define REFUSAL_EVERY_MS    10000u
 #define REFUSAL_TOTAL_PER_S 100u
 
 struct refusal_bucket {
-	uint64_t who;   /* hash of the device id, or of the address */
-	uint64_t at_ms; /* tokens were right then */
-	uint32_t tokens;
+	uint64_t kind;  /* hash of device or address, action, reason */
+	uint64_t at_ms; /* spent was right then */
+	uint32_t spent; /* lines, of the burst; zeroed: none */
 	uint32_t suppressed;
 };
 
 struct refusal_log {
-	struct refusal_bucket device[REFUSAL_SLOTS];
+	struct refusal_bucket bucket[REFUSAL_SLOTS];
 	uint64_t total_at_ms;
 	uint32_t total;
 };
 
 /*
- * True when a line about WHO (a device id, or an address when it has none) may
- * be written at NOW_MS; *suppressed is then what was not written since its
- * last one. Devices whose hashes fall together share a bucket while both are
- * busy.
+ * True when R's line may be written at NOW_MS; *suppressed is then how many
+ * like it were not written since the last one. Alike are refusals of the same
+ * action for the same reason to the same device (address, when it has none):
+ * so a flood of one kind hides no other. Kinds whose hashes fall together
+ * share a bucket while both are busy.
  */
-bool refusal_admit(struct refusal_log *log, struct str who, uint64_t now_ms,
-	uint32_t *suppressed);
+bool refusal_admit(struct refusal_log *log, const struct refusal *r,
+	uint64_t now_ms, uint32_t *suppressed);
 
 #endif

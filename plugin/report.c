@@ -19,12 +19,11 @@ void report(int level, const char *fmt, ...)
 
 void report_refusal(struct guard *g, struct refusal *r, uint32_t rule)
 {
-	const char *who = r->device != NULL ? r->device : r->address;
 	char place[RULE_PLACE_MAX], line[REFUSAL_LINE];
 	uint32_t suppressed;
 
 	count_u64(&g->meter->refused, 1);
-	if (!refusal_admit(&g->refusals, str_from(who), g->now_ms, &suppressed))
+	if (!refusal_admit(&g->refusals, r, g->now_ms, &suppressed))
 		return;
 	(void)policy_rule_place(g->policy, rule, place);
 	r->place = place;
