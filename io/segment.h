@@ -25,8 +25,8 @@ struct segment {
  * not). False: ERR_ENVIRONMENT with path and remedy. Counters in a good file
  * are kept. Release with segment_close.
  */
-MUST bool segment_open_write(const char *path, struct segment *out,
-	char *note, size_t note_cap, struct err *e);
+MUST bool segment_open_write(const char *path, struct segment *out, char *note,
+	size_t note_cap, struct err *e);
 
 /* Maps PATH read-only. ERR_NOT_FOUND: no file (no broker has run yet).
  * ERR_ENVIRONMENT: permission, or not a segment of this version. */
