@@ -150,9 +150,9 @@ static bool dir_one(const char *path, struct err *e)
 bool dir_make(const char *dir, struct err *e)
 {
 	char *path = strdup(dir);
-	bool done = path != NULL;
+	bool done = true;
 
-	if (!done)
+	if (path == NULL)
 		return file_err(e, "create the folder", dir, ENOMEM);
 	for (char *p = path; done && *p != '\0'; p++) {
 		if (*p != '/' || p == path)
