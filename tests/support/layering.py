@@ -34,8 +34,12 @@ CORE_SYSTEM = {
     "inttypes.h", "limits.h", "stdarg.h", "stdatomic.h", "stdbool.h",
     "stddef.h", "stdint.h", "stdlib.h", "string.h",
 }
-# vsnprintf formats a message; the lane `symbols` holds it to that.
-CORE_EXTRA = {("core/err.c", "stdio.h")}
+CORE_EXTRA = {
+    # vsnprintf formats a message; the lane `symbols` holds it to that.
+    ("core/err.c", "stdio.h"),
+    # SSE2, which every x86-64 has: instructions, no calls.
+    ("core/token.h", "emmintrin.h"),
+}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
