@@ -3,9 +3,11 @@
  * weir device: who exists.
  */
 #include "cli/command.h"
+#include "cli/device_attrs.h"
 #include "cli/output.h"
 #include "cli/records.h"
 #include "cli/values.h"
+#include "cli/wait.h"
 #include "io/x509.h"
 
 #include <stdlib.h>
@@ -65,135 +67,6 @@ static bool read_simids(const struct cli *c, struct device *d, struct err *e)
 	return true;
 }
 
-/* ----------------------------------------------------------------- attributes */
-
-/* A list of attributes that borrows its texts. */
-struct attrs {
-	size_t n;
-	struct attr a[DEVICE_ATTRS_MAX];
-};
-
-/* "K=V" of --attr; an empty value is allowed if REMOVING. */
-static bool split_attr(
-	const char *text, bool removing, struct attr *out, struct err *e)
-{
-	const char *eq = strchr(text, '=');
-	struct attr a;
-
-	if (eq == NULL)
-		return err_set(e, ERR_INPUT,
-			"--attr '%.80s' has no '='; write --attr NAME=VALUE",
-			text);
-	a.name = (struct str){text, (size_t)(eq - text)};
-	a.value = str_from(eq + 1);
-	if (!attr_name_valid(a.name))
-		return err_set(e, ERR_INPUT,
-			"--attr: '%.80s' has no attribute's name before '=': a "
-			"letter, then up to 31 of letters, digits, '_' and '-'",
-			text);
-	if (!(removing && a.value.n == 0) && !attr_value_valid(a.value))
-		return err_set(e, ERR_INPUT,
-			"--attr %.*s: the value is not 1 to %d bytes of text "
-			"without '/', '+', '#', control characters or a "
-			"leading '$': it could not stand in a topic",
-			STR_ARG(a.name), ATTR_VALUE_MAX);
-	*out = a;
-	return true;
-}
-
-/* Puts A behind the last attribute that does not sort after its name. */
-static bool insert_attr(struct attrs *list, struct attr a, struct err *e)
-{
-	size_t at = list->n;
-
-	if (list->n == DEVICE_ATTRS_MAX)
-		return err_set(e, ERR_INPUT,
-			"more than %d attribute values for one device",
-			DEVICE_ATTRS_MAX);
-	while (at > 0 && str_cmp(list->a[at - 1].name, a.name) > 0) {
-		list->a[at] = list->a[at - 1];
-		at--;
-	}
-	list->a[at] = a;
-	list->n++;
-	return true;
-}
-
-/* How many values NAME has; *same: VALUE is one of them. */
-static size_t count_values(const struct attrs *list, struct attr a, bool *same)
-{
-	size_t n = 0;
-
-	*same = false;
-	for (size_t i = 0; i < list->n; i++) {
-		if (!str_eq(list->a[i].name, a.name))
-			continue;
-		n++;
-		*same = *same || str_eq(list->a[i].value, a.value);
-	}
-	return n;
-}
-
-/* Adds A, unless the attribute has that value, or as many as it may. */
-static bool add_attr(struct attrs *list, struct attr a, struct err *e)
-{
-	bool same;
-	size_t n = count_values(list, a, &same);
-
-	if (same)
-		return err_set(e, ERR_INPUT,
-			"--attr %.*s is given the same value twice",
-			STR_ARG(a.name));
-	if (n == ATTR_VALUES_MAX)
-		return err_set(e, ERR_INPUT, "--attr %.*s: more than %d values",
-			STR_ARG(a.name), ATTR_VALUES_MAX);
-	return insert_attr(list, a, e);
-}
-
-/* What --attr gives, into GIVEN, and (if REMOVING) the names that `K=` takes
- * away, into GONE. */
-static bool read_attrs(const struct cli *c, bool removing, struct attrs *given,
-	struct attrs *gone, struct err *e)
-{
-	const char *text;
-	size_t at = 0;
-	bool same;
-
-	while ((text = args_each(c->args, "attr", &at)) != NULL) {
-		struct attr a = {.name = {NULL, 0}};
-
-		if (!split_attr(text, removing, &a, e) ||
-			!add_attr(a.value.n != 0 ? given : gone, a, e))
-			return false;
-	}
-	for (size_t i = 0; i < gone->n; i++) {
-		if (count_values(given, gone->a[i], &same) != 0)
-			return err_set(e, ERR_INPUT,
-				"--attr %.*s= removes what another --attr "
-				"sets; leave it out",
-				STR_ARG(gone->a[i].name));
-	}
-	return true;
-}
-
-/* OLD's attributes but those that GIVEN replaces or GONE removes, and GIVEN. */
-static bool merge_attrs(const struct device *old, const struct attrs *given,
-	const struct attrs *gone, struct attrs *out, struct err *e)
-{
-	bool same;
-
-	*out = *given;
-	for (size_t i = 0; i < old->n_attrs; i++) {
-		struct attr a = old->attrs[i];
-
-		if (count_values(given, a, &same) == 0 &&
-			count_values(gone, a, &same) == 0 &&
-			!insert_attr(out, a, e))
-			return false;
-	}
-	return true;
-}
-
 /* ------------------------------------------------------------------ add, set */
 
 static bool look_up(
@@ -210,19 +83,27 @@ static bool look_up(
 	return true;
 }
 
-/* Prints the device as the registry now has it, after DONE was done to it. */
-static bool report(const struct cli *c, struct registry *r, struct str id,
-	const char *done, struct err *e)
+/* Prints the device as the registry now has it, after DONE was done to it;
+ * and what came of waiting, unless W is NULL. */
+static bool report(const struct cli *c, struct registry *r, const char *done,
+	const struct wait_result *w, struct err *e)
 {
 	struct device d = {.id_len = 0};
 
-	if (!look_up(r, id, &d, e))
+	if (!look_up(r, cli_word(c, 0), &d, e))
 		return false;
-	if (c->json)
-		json_print(device_json(&d, c->now_s));
-	else
+	if (c->json) {
+		cJSON *o = device_json(&d, c->now_s);
+
+		if (w != NULL)
+			wait_json(o, w);
+		json_print(o);
+	} else {
 		(void)printf(
 			"device %s %s (class %s)\n", d.id, done, d.class_name);
+		if (w != NULL)
+			wait_print(w);
+	}
 	warn_unless_class(r, d.class_name);
 	device_fini(&d);
 	return true;
@@ -247,7 +128,7 @@ static bool device_add(struct cli *c, struct err *e)
 			"--class is missing: the class says what the device "
 			"may do");
 	if (!read_class(c, &d, e) || !read_simids(c, &d, e) ||
-		!read_attrs(c, false, &attrs, &none, e))
+		!attrs_read(c, false, &attrs, &none, e))
 		return false;
 	memcpy(d.id, id.p, id.n);
 	d.id_len = (uint8_t)id.n;
@@ -256,7 +137,7 @@ static bool device_add(struct cli *c, struct err *e)
 	if (!cli_registry_begin(c, &r, e))
 		return false;
 	done = registry_device_add(r, &d, e) &&
-	       registry_commit(r, &change, e) && report(c, r, id, "added", e);
+	       registry_commit(r, &change, e) && report(c, r, "added", NULL, e);
 	registry_close(&r);
 	return done;
 }
@@ -270,33 +151,62 @@ static bool change_device(const struct cli *c, struct registry *r,
 	struct attrs given = {.n = 0}, gone = {.n = 0}, all;
 
 	if (!read_class(c, &d, e) || !read_simids(c, &d, e) ||
-		!read_attrs(c, true, &given, &gone, e) ||
-		!merge_attrs(old, &given, &gone, &all, e))
+		!attrs_read(c, true, &given, &gone, e) ||
+		!attrs_merge(old, &given, &gone, &all, e))
 		return false;
 	d.attrs = all.a;
 	d.n_attrs = (uint16_t)all.n;
 	return registry_device_set(r, &d, e);
 }
 
-static bool device_set(struct cli *c, struct err *e)
+/* Reads the device, changes it, commits; *range is what that wrote. */
+static bool set_committed(const struct cli *c, struct registry *r,
+	struct change_range *range, struct err *e)
 {
-	struct str id = cli_word(c, 0);
 	struct device old = {.id_len = 0};
-	struct registry *r = NULL;
-	int64_t change;
+	struct registry_heads heads;
 	bool done;
 
-	if (!args_has(c->args, "class") && !args_has(c->args, "iccid") &&
-		!args_has(c->args, "imsi") && !args_has(c->args, "imei") &&
-		!args_has(c->args, "eid") && !args_has(c->args, "attr"))
-		return err_set(e, ERR_INPUT,
-			"nothing to set; give --class, --iccid, --imsi, "
-			"--imei, --eid or --attr");
-	if (!cli_registry_begin(c, &r, e))
+	if (!registry_heads(r, &heads, e) ||
+		!look_up(r, cli_word(c, 0), &old, e))
 		return false;
-	done = look_up(r, id, &old, e) && change_device(c, r, &old, e) &&
-	       registry_commit(r, &change, e) && report(c, r, id, "changed", e);
+	range->after = heads.change_seq;
+	done = change_device(c, r, &old, e) &&
+	       registry_commit(r, &range->last, e);
 	device_fini(&old);
+	return done;
+}
+
+static bool something_to_set(const struct cli *c, struct err *e)
+{
+	static const char *const names[] = {
+		"class", "iccid", "imsi", "imei", "eid", "attr"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (args_has(c->args, names[i]))
+			return true;
+	}
+	return err_set(e, ERR_INPUT,
+		"nothing to set; give --class, --iccid, --imsi, --imei, --eid "
+		"or --attr");
+}
+
+static bool device_set(struct cli *c, struct err *e)
+{
+	struct wait_result w = {.end = WAIT_APPLIED};
+	struct change_range range = {0, 0};
+	struct registry *r = NULL;
+	int64_t wait_s;
+	bool done, wait;
+
+	if (!something_to_set(c, e) || !wait_option(c, &wait, &wait_s, e) ||
+		!cli_registry_begin(c, &r, e))
+		return false;
+	done = set_committed(c, r, &range, e) &&
+	       (!wait || wait_changes(c, r, range, wait_s, &w, e)) &&
+	       report(c, r, "changed", wait ? &w : NULL, e) &&
+	       wait_finish(&w, e);
+	wait_fini(&w);
 	registry_close(&r);
 	return done;
 }
@@ -452,8 +362,14 @@ static bool device_list(struct cli *c, struct err *e)
 			"admit an ICCID whose check digit is wrong"            \
 	}
 
-static const struct opt EDIT_OPTIONS[] = {
+static const struct opt ADD_OPTIONS[] = {
 	DEVICE_OPTIONS,
+	{NULL, '\0', OPT_FLAG, NULL, NULL},
+};
+
+static const struct opt SET_OPTIONS[] = {
+	DEVICE_OPTIONS,
+	WAIT_OPTION,
 	{NULL, '\0', OPT_FLAG, NULL, NULL},
 };
 
@@ -476,7 +392,7 @@ const struct command device_commands[] = {
 			"weir cert issue.\n\n"
 			"  weir device add pump-0001 --class pump "
 			"--iccid 8944500102198304826 --attr site=leeds\n",
-		.options = EDIT_OPTIONS,
+		.options = ADD_OPTIONS,
 		.words_min = 1,
 		.words_max = 1,
 		.run = device_add,
@@ -484,14 +400,15 @@ const struct command device_commands[] = {
 	{
 		.name = "device set",
 		.usage = "ID [--class C] [--iccid N] [--imsi N] [--imei N] "
-			 "[--eid N] [--attr K=V]… [--any-check-digit]",
+			 "[--eid N] [--attr K=V]… [--any-check-digit] "
+			 "[--wait DUR]",
 		.summary = "Change a device's class, identifiers or attributes",
 		.help = "What is not named stays. The values given for an "
 			"attribute replace all it had;\n--attr K= removes it, "
 			"--iccid '' the ICCID.\n\n"
 			"  weir device set pump-0001 --attr site=york "
 			"--attr owner=\n",
-		.options = EDIT_OPTIONS,
+		.options = SET_OPTIONS,
 		.words_min = 1,
 		.words_max = 1,
 		.run = device_set,

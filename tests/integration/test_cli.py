@@ -626,6 +626,20 @@ def test_wait_until_applied(weir, broker):
     assert "d1: 1 connection closed" in text and " ms" in text
 
 
+def test_device_set_waits(weir, broker):
+    weir.ok("device", "add", "d1", "--class", "c")
+    broker.set(applied_change=1)
+    broker.outcome(1, 1, "d1")
+    done = weir.json("device", "set", "d1", "--class", "k", "--wait", "5s")
+    assert done["class"] == "k"
+    assert done["wait"]["closed"] == [{"device_id": "d1", "connections": 1}]
+    # Nothing changed: there is nothing to wait for.
+    done = weir.json("device", "set", "d1", "--class", "k", "--wait", "5s")
+    assert done["wait"]["state"] == "applied"
+    weir.fails(3, "device", "set", "d1", "--class", "c", "--wait", "0s",
+               says="committed")
+
+
 def test_wait_times_out(weir, broker):
     weir.ok("device", "add", "d1", "--class", "c")
     done = weir("--json", "suspend", "d1", "--wait", "0s")
