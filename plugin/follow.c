@@ -230,11 +230,12 @@ static void went_back(struct guard *g, int64_t revision, int64_t highest)
 	char text[sizeof g->follow.registry_problem];
 
 	g->follow.went_back = true;
+	/* Short enough to be whole in the segment's load error. */
 	(void)snprintf(text, sizeof text,
-		"%.160s went back from revision %lld to %lld: a restored "
-		"backup, in which revoked devices may live again; nobody is "
-		"admitted. Put the newer file back and restart the broker, or "
-		"accept this one: stop the broker, remove %.120s, start it",
+		"%.160s went back from revision %lld to %lld, as a restored "
+		"backup would: nobody is admitted. Put the newer file back and "
+		"restart the broker, or, to accept this one, stop it, remove "
+		"%.120s and start it",
 		g->registry_path, (long long)highest, (long long)revision,
 		g->segment_path);
 	registry_problem(g, text);
@@ -261,8 +262,8 @@ static bool read_heads(
 	return true;
 }
 
-/* Opens the file at the path as it is now, and remembers which it was. */
-static bool open_file(struct guard *g, struct err *e)
+/* The file at the path as it is now; remembers which it was. */
+bool follow_open(struct guard *g, struct err *e)
 {
 	struct stat st;
 
@@ -289,7 +290,7 @@ static bool reopen(struct guard *g, struct err *e)
 	struct registry_heads heads;
 
 	registry_close(&g->registry);
-	if (!open_file(g, e) || !read_heads(g, &heads, e))
+	if (!follow_open(g, e) || !read_heads(g, &heads, e))
 		return false;
 	report(MOSQ_LOG_NOTICE, "%s: another file; its revision is %lld",
 		g->registry_path, (long long)heads.revision);
@@ -445,28 +446,24 @@ void follow_settle(struct guard *g)
 	follow_sweep(g);
 }
 
-bool follow_open(struct guard *g, struct err *e)
-{
-	return open_file(g, e) && load_policy(g, e);
-}
-
-void follow_begin(struct guard *g)
+bool follow_begin(struct guard *g, struct err *e)
 {
 	struct registry_heads heads;
-	struct err e;
 
-	g->absent.left = ABSENT_PER_POLL;
+	if (!load_policy(g, e))
+		return false;
 	atomic_store_explicit(&g->meter->policy_revision,
 		g->follow.policy_revision, memory_order_relaxed);
 	store_error(g);
-	if (!read_heads(g, &heads, &e)) {
-		registry_problem(g, e.msg);
-		return;
+	if (!read_heads(g, &heads, e)) {
+		registry_problem(g, e->msg);
+		return true;
 	}
 	g->follow.seen_change = heads.change_seq;
 	atomic_store_explicit(&g->meter->applied_change, heads.change_seq,
 		memory_order_release);
 	g->admitting = true;
+	return true;
 }
 
 void follow_close(struct guard *g)

@@ -47,13 +47,15 @@ struct follow {
 	char policy_problem[ERR_MSG_MAX + ERR_PLACE_MAX];
 };
 
-/* Opens the registry and loads its policy. False: the plugin must not start;
- * E says what to do. */
+/* Opens the registry. False: the plugin must not start; E says what to do. */
 MUST bool follow_open(struct guard *g, struct err *e);
 
-/* Everything in the registry is in force, as nobody is connected yet: says so
- * in the segment. */
-void follow_begin(struct guard *g);
+/*
+ * Loads the policy; with nobody connected yet, all of the registry is then in
+ * force, which the open segment is told. False: no policy, as above. A
+ * registry that has gone back in time admits nobody, and says so.
+ */
+MUST bool follow_begin(struct guard *g, struct err *e);
 
 /* At every tick: polls when it is time. */
 void follow_tick(struct guard *g);

@@ -41,7 +41,7 @@ struct guard {
 
 	void *identifier; /* the broker's name for the plugin */
 	char state_dir[PATH_MAX];
-	char ca_dir[PATH_MAX]; /* plugin_opt_ca; "" when not given */
+	char ca_dir[PATH_MAX]; /* "" when not given */
 	char registry_path[PATH_MAX];
 	char segment_path[PATH_MAX];
 };

@@ -42,12 +42,12 @@ static bool set_option(
 
 	if (strcmp(o->key, "state") == 0)
 		dir = g->state_dir;
-	else if (strcmp(o->key, "ca") == 0)
+	else if (strcmp(o->key, "ca_dir") == 0)
 		dir = g->ca_dir;
 	else
 		return err_set(e, ERR_INPUT,
 			"plugin_opt_%s: no such option; there are "
-			"plugin_opt_state and plugin_opt_ca",
+			"plugin_opt_state and plugin_opt_ca_dir",
 			o->key);
 	if (o->value == NULL || o->value[0] != '/')
 		return err_set(e, ERR_INPUT,
@@ -141,9 +141,9 @@ bool start(struct guard *g, struct err *e)
 {
 	if (!bindings_init(&g->bindings, OFFLINE_MAX, HUSKS_MAX))
 		return err_set(e, ERR_ENVIRONMENT, "no memory to start");
-	if (!follow_open(g, e) || !keys_are_safe(g, e) || !open_segment(g, e))
+	if (!follow_open(g, e) || !keys_are_safe(g, e) || !open_segment(g, e) ||
+		!follow_begin(g, e))
 		return false;
-	follow_begin(g);
 	atomic_store_explicit(
 		&g->meter->pid, (int64_t)getpid(), memory_order_relaxed);
 	return true;
