@@ -217,6 +217,16 @@ void wait_fini(struct wait_result *w)
 	*w = (struct wait_result){.end = WAIT_TIMEOUT};
 }
 
+/* How many changes went by before their outcome could be read. */
+static size_t missed(const struct wait_result *w)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < w->n; i++)
+		n += w->changes[i].known ? 0 : 1;
+	return n;
+}
+
 void wait_print(const struct wait_result *w)
 {
 	if (w->end == WAIT_NO_BROKER) {
@@ -232,6 +242,10 @@ void wait_print(const struct wait_result *w)
 				ch->device_id, ch->closed,
 				ch->closed != 1 ? "s" : "");
 	}
+	if (w->end == WAIT_APPLIED && missed(w) != 0)
+		(void)printf("%zu more changes are in force; what they closed "
+			     "is no longer known\n",
+			missed(w));
 	if (w->end == WAIT_APPLIED)
 		(void)printf("applied by the broker after %" PRId64 " ms\n",
 			w->waited_ms);
@@ -251,6 +265,8 @@ void wait_json(cJSON *o, const struct wait_result *w)
 	json_int(wait, "waited_ms", w->waited_ms);
 	if (w->end == WAIT_REFUSED)
 		json_str(wait, "error", w->error);
+	if (w->end == WAIT_APPLIED)
+		json_int(wait, "unknown", (int64_t)missed(w));
 	closed = json_array(wait, "closed");
 	for (size_t i = 0; i < w->n; i++) {
 		const struct wait_closed *ch = &w->changes[i];

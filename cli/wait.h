@@ -73,7 +73,7 @@ void wait_fini(struct wait_result *w);
 /* Says for people what came of it: which connections were closed, how long
  * it took, or that no broker runs. */
 void wait_print(const struct wait_result *w);
-/* Adds "wait": {state, waited_ms, closed: [{device_id, connections}]}. */
+/* Adds "wait": {state, waited_ms, unknown, closed: [{device_id, connections}]}. */
 void wait_json(cJSON *o, const struct wait_result *w);
 
 /* True when it ended well; false with *e (ERR_ENVIRONMENT) for a timeout and

@@ -619,6 +619,7 @@ def test_wait_until_applied(weir, broker):
     plugin.join()
     assert done["wait"]["state"] == "applied"
     assert done["wait"]["closed"] == [{"device_id": "d1", "connections": 2}]
+    assert done["wait"]["unknown"] == 0
     assert 0 <= done["wait"]["waited_ms"] < 10000
     broker.set(applied_change=first + 2)
     broker.outcome(first + 2, 1, "d1")
@@ -633,8 +634,12 @@ def test_device_set_waits(weir, broker):
     done = weir.json("device", "set", "d1", "--class", "k", "--wait", "5s")
     assert done["class"] == "k"
     assert done["wait"]["closed"] == [{"device_id": "d1", "connections": 1}]
+    # Applied, and the segment no longer says what it closed.
+    broker.set(applied_change=2)
+    done = weir.json("device", "set", "d1", "--class", "m", "--wait", "5s")
+    assert (done["wait"]["unknown"], done["wait"]["closed"]) == (1, [])
     # Nothing changed: there is nothing to wait for.
-    done = weir.json("device", "set", "d1", "--class", "k", "--wait", "5s")
+    done = weir.json("device", "set", "d1", "--class", "m", "--wait", "5s")
     assert done["wait"]["state"] == "applied"
     weir.fails(3, "device", "set", "d1", "--class", "c", "--wait", "0s",
                says="committed")
