@@ -230,6 +230,8 @@ void registry_close(struct registry **r)
 		return;
 	*r = NULL;
 	registry_rollback(x);
+	if (x->db != NULL)
+		registry_snapshot_end(x);
 	for (size_t i = 0; i < STMT_COUNT; i++)
 		(void)sqlite3_finalize(x->st[i]);
 	if (x->db != NULL && x->mode == REGISTRY_WRITE) {
@@ -240,6 +242,20 @@ void registry_close(struct registry **r)
 	(void)sqlite3_close(x->db);
 	free(x->path);
 	free(x);
+}
+
+bool registry_snapshot(struct registry *r, struct err *e)
+{
+	if (sqlite3_get_autocommit(r->db) == 0)
+		return err_set(e, ERR_ENVIRONMENT,
+			"%s: a change or a snapshot is under way", r->path);
+	return reg_run(r, STMT_SNAPSHOT, NO_VALS, e);
+}
+
+void registry_snapshot_end(struct registry *r)
+{
+	if (!r->in_tx && sqlite3_get_autocommit(r->db) == 0)
+		(void)sqlite3_exec(r->db, "ROLLBACK", NULL, NULL, NULL);
 }
 
 /* ------------------------------------------------------------------- meta */

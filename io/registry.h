@@ -49,6 +49,12 @@ void registry_close(struct registry **r);
 
 /* ---------------------------------------------------------------- look-ups */
 
+/* Until registry_snapshot_end all look-ups see one state, and several in a
+ * row cost less. Outside a transaction; short, for it holds up the writers'
+ * checkpoint. registry_snapshot_end without a snapshot does nothing. */
+MUST bool registry_snapshot(struct registry *r, struct err *e);
+void registry_snapshot_end(struct registry *r);
+
 /* *found says whether it exists. Two indexed reads at most. */
 MUST bool registry_credential(struct registry *r,
 	const uint8_t fingerprint[static FINGERPRINT_LEN],

@@ -234,15 +234,13 @@ bool registry_audit_verify(struct registry *r, int64_t *bad_seq, int64_t *n,
 	uint8_t head[static 32], struct err *e)
 {
 	struct walk w = {0};
-	/* A writer's uncommitted entries are not in meta's head yet. */
-	bool ok = !r->in_tx ? reg_run(r, STMT_SNAPSHOT, NO_VALS, e)
-			    : err_set(e, ERR_ENVIRONMENT,
-				      "%s: a change is under way", r->path);
+	bool ok;
 
-	if (!ok)
+	/* Not in a change: its entries are not in meta's head yet. */
+	if (!registry_snapshot(r, e))
 		return false;
 	ok = walk_all(r, &w, e);
-	(void)sqlite3_exec(r->db, "ROLLBACK", NULL, NULL, NULL);
+	registry_snapshot_end(r);
 	if (!ok)
 		return false;
 	*bad_seq = w.bad_seq;

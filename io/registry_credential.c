@@ -135,49 +135,56 @@ bool registry_credentials(struct registry *r, const struct credential_filter *f,
 	return ok;
 }
 
-/* Calls COUNT with each status and how many rows of TABLE's have it. */
-static bool count(struct registry *r, const char *sql,
-	bool (*add)(struct registry_counts *out, struct str status, int64_t n),
-	struct registry_counts *out, struct err *e)
+static bool count_devices(
+	struct registry *r, struct registry_counts *out, struct err *e)
 {
 	sqlite3_stmt *st;
 	bool row, ok;
 
-	if (!reg_prepare(r, sql, NO_VALS, &st, e))
+	if (!reg_prepare(r,
+		    "SELECT status, count(*) FROM device GROUP BY status",
+		    NO_VALS, &st, e))
 		return false;
 	while ((ok = reg_step(r, st, &row, e)) && row) {
-		struct str status;
-		int64_t n;
+		enum device_status s = DEVICE_NONE;
+		struct str name;
+		int64_t n = 0;
 
-		ok = (col_text(st, 0, 32, &status) && col_int(st, 1, &n) &&
-			     add(out, status, n)) ||
-		     reg_damaged(r, e, "a row", "status");
-		if (!ok)
+		if (col_text(st, 0, 32, &name) && col_int(st, 1, &n))
+			s = device_status_find(name);
+		if (s == DEVICE_NONE) {
+			ok = reg_damaged(r, e, "a device", "status");
 			break;
+		}
+		out->devices[s] = n;
 	}
 	(void)sqlite3_finalize(st);
 	return ok;
 }
 
-static bool add_devices(
-	struct registry_counts *out, struct str status, int64_t n)
+static bool count_credentials(
+	struct registry *r, struct registry_counts *out, struct err *e)
 {
-	enum device_status s = device_status_find(status);
+	sqlite3_stmt *st;
+	int64_t all;
+	bool row, ok;
 
-	out->devices[s] = n;
-	return s != DEVICE_NONE;
-}
-
-static bool add_credentials(
-	struct registry_counts *out, struct str status, int64_t n)
-{
-	if (str_eq(status, STR("active")))
-		out->credentials_active = n;
-	else if (str_eq(status, STR("revoked")))
-		out->credentials_revoked = n;
-	else
+	/* Not GROUP BY: that would sort them. */
+	if (!reg_prepare(r,
+		    "SELECT count(*) FILTER (WHERE status = 'active'), "
+		    "count(*) FILTER (WHERE status = 'revoked'), count(*) "
+		    "FROM credential",
+		    NO_VALS, &st, e))
 		return false;
-	return true;
+	ok = reg_step(r, st, &row, e) &&
+	     ((row && col_int(st, 0, &out->credentials_active) &&
+		      col_int(st, 1, &out->credentials_revoked) &&
+		      col_int(st, 2, &all) &&
+		      all == out->credentials_active +
+				      out->credentials_revoked) ||
+		     reg_damaged(r, e, "a credential", "status"));
+	(void)sqlite3_finalize(st);
+	return ok;
 }
 
 bool registry_counts(
@@ -185,12 +192,7 @@ bool registry_counts(
 {
 	struct registry_counts c = {0};
 
-	if (!count(r, "SELECT status, count(*) FROM device GROUP BY status",
-		    add_devices, &c, e) ||
-		!count(r,
-			"SELECT status, count(*) FROM credential "
-			"GROUP BY status",
-			add_credentials, &c, e))
+	if (!count_devices(r, &c, e) || !count_credentials(r, &c, e))
 		return false;
 	*out = c;
 	return true;

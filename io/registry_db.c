@@ -70,6 +70,11 @@ bool reg_fail(struct registry *r, struct err *e)
 			"%s is damaged or no registry (%s); put a backup in "
 			"its place",
 			r->path, sqlite3_errmsg(r->db));
+	case SQLITE_CONSTRAINT:
+		return err_set(e, ERR_ENVIRONMENT,
+			"%s contradicts itself (%s); nothing was changed; see "
+			"weir audit verify",
+			r->path, sqlite3_errmsg(r->db));
 	case SQLITE_FULL:
 		return err_set(e, ERR_ENVIRONMENT,
 			"the disk of %s is full; nothing was changed", r->path);

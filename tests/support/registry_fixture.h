@@ -1,19 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A registry in a folder of its own, for tests: made before each, removed
- * after. Include after cmocka.h.
+ * after. Asserts with CMocka.
  */
 #ifndef TESTS_SUPPORT_REGISTRY_FIXTURE_H
 #define TESTS_SUPPORT_REGISTRY_FIXTURE_H
 
 #include "io/registry.h"
 
+#include <setjmp.h>
 #include <sqlite3.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 #define FX_NOW   INT64_C(1700000000)
 #define FX_ACTOR "tester"
@@ -25,24 +31,32 @@ struct fixture {
 	struct err e;
 };
 
-/* Fails with E's message. */
-#define OK(fx, expr)                                                           \
-	do {                                                                   \
-		if (!(expr))                                                   \
-			fail_msg("%s: %s", #expr, (fx)->e.msg);                \
-	} while (0)
+static inline void fx_ok(struct fixture *fx, bool ok, const char *expr)
+{
+	if (!ok)
+		fail_msg("%s: %s", expr, fx->e.msg);
+}
+
+static inline void fx_refused(struct fixture *fx, bool ok, enum err_code code,
+	const char *text, const char *expr)
+{
+	if (ok)
+		fail_msg("%s succeeded", expr);
+	if (fx->e.code != code || strstr(fx->e.msg, text) == NULL)
+		fail_msg("%s: code %d, %s", expr, (int)fx->e.code, fx->e.msg);
+}
+
+static inline void fx_forget(struct fixture *fx)
+{
+	memset(&fx->e, 0, sizeof(fx->e));
+}
+
+/* EXPR is true; else fails with what it left in fx->e. */
+#define OK(fx, expr) fx_ok((fx), (expr), #expr)
 
 /* EXPR fails with CODE, and its message holds TEXT. */
-#define REFUSED(fx, expr, want, text)                                          \
-	do {                                                                   \
-		memset(&(fx)->e, 0, sizeof((fx)->e));                          \
-		if (expr)                                                      \
-			fail_msg("%s succeeded", #expr);                       \
-		if ((fx)->e.code != (want) ||                                  \
-			strstr((fx)->e.msg, (text)) == NULL)                   \
-			fail_msg("%s: code %d, %s", #expr, (fx)->e.code,       \
-				(fx)->e.msg);                                  \
-	} while (0)
+#define REFUSED(fx, expr, code, text)                                          \
+	(fx_forget(fx), fx_refused((fx), (expr), (code), (text), #expr))
 
 static inline void fx_dir(struct fixture *fx)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The registry's file: made, opened, refused; transactions, two writers, a
- * reader beside a writer; policies and meta.
+ * reader beside a writer.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -67,7 +67,6 @@ static void test_create_again(void **state)
 static void test_modes_are_mended(void **state)
 {
 	struct fixture *fx = *state;
-	struct stat dir;
 	mode_t old = umask(077);
 
 	registry_close(&fx->w);
@@ -76,7 +75,6 @@ static void test_modes_are_mended(void **state)
 	if (geteuid() == 0)
 		assert_int_equal(chown(fx->dir, (uid_t)-1, 12), 0);
 	OK(fx, registry_create(fx->path, FX_ACTOR, FX_NOW, &fx->e));
-	assert_int_equal(stat(fx->dir, &dir), 0);
 	check_mode(fx, "");
 	check_mode(fx, "-wal");
 	check_mode(fx, "-shm");
@@ -329,6 +327,34 @@ static void test_reader_beside_writer(void **state)
 	registry_close(&r);
 }
 
+/* A snapshot does not move while others write. */
+static void test_snapshot(void **state)
+{
+	struct fixture *fx = *state;
+	struct registry *r = NULL;
+	struct registry_heads h;
+
+	OK(fx, registry_open(fx->path, REGISTRY_READ, &r, &fx->e));
+	registry_snapshot_end(r); /* none: fine */
+	OK(fx, registry_snapshot(r, &fx->e));
+	OK(fx, registry_heads(r, &h, &fx->e));
+	fx_add(fx, "a");
+	OK(fx, registry_heads(r, &h, &fx->e));
+	assert_int_equal(h.revision, 1);
+	REFUSED(fx, registry_snapshot(r, &fx->e), ERR_ENVIRONMENT, "under way");
+	registry_snapshot_end(r);
+	OK(fx, registry_heads(r, &h, &fx->e));
+	assert_int_equal(h.revision, 2);
+	OK(fx, registry_snapshot(r, &fx->e));
+	registry_close(&r);
+	fx_begin(fx);
+	REFUSED(fx, registry_snapshot(fx->w, &fx->e), ERR_ENVIRONMENT,
+		"under way");
+	registry_snapshot_end(fx->w); /* leaves the change alone */
+	OK(fx, registry_meta_set(fx->w, "k", "v", &fx->e));
+	(void)fx_commit(fx);
+}
+
 /* A hundred commits each from two processes: none is lost. */
 static void test_two_processes(void **state)
 {
@@ -360,105 +386,6 @@ static void test_two_processes(void **state)
 	assert_int_equal(h.revision, 201);
 }
 
-/* --------------------------------------------------------- policies, meta */
-
-struct history {
-	int n;
-	int64_t revision[8];
-};
-
-static bool add_revision(void *ctx, const struct policy_row *p)
-{
-	struct history *h = ctx;
-
-	assert_null(p->text);
-	assert_true(p->text_len > 0);
-	h->revision[h->n++] = p->revision;
-	return h->n < 3;
-}
-
-static void test_policies(void **state)
-{
-	struct fixture *fx = *state;
-	struct history h = {0};
-	struct policy_row p;
-	int64_t revision = 0;
-	bool found = false;
-
-	for (int i = 2; i <= 5; i++) {
-		fx_begin(fx);
-		OK(fx, registry_policy_put(fx->w, STR("{\"n\": \"\xc3\xa9\"}"),
-			       "policy.apply", &revision, &fx->e));
-		(void)fx_commit(fx);
-		assert_int_equal(revision, i);
-	}
-	OK(fx, registry_policies(fx->w, add_revision, &h, &fx->e));
-	assert_int_equal(h.n, 3);
-	assert_int_equal(h.revision[0], 5);
-	assert_int_equal(h.revision[2], 3);
-	OK(fx, registry_policy(fx->w, 5, &p, &found, &fx->e));
-	assert_true(found);
-	assert_int_equal(p.text_len, 11);
-	/* printf '{"n": "é"}' | sha256sum */
-	assert_string_equal(p.hash, "e8bd992bb022b84dfbf5fe5b38f994ac4766f12d03"
-				    "a22034180741dddac1a311");
-	policy_row_fini(&p);
-	OK(fx, registry_policy(fx->w, 6, &p, &found, &fx->e));
-	assert_false(found);
-}
-
-static void test_policy_refused(void **state)
-{
-	struct fixture *fx = *state;
-	struct policy_row p;
-	int64_t revision;
-	bool found;
-
-	fx_begin(fx);
-	REFUSED(fx,
-		registry_policy_put(
-			fx->w, STR(""), "policy.apply", &revision, &fx->e),
-		ERR_INPUT, "bytes of text");
-	registry_rollback(fx->w);
-	fx_begin(fx);
-	REFUSED(fx,
-		registry_policy_put(fx->w, STR("{}\0{}"), "policy.apply",
-			&revision, &fx->e),
-		ERR_INPUT, "without NUL");
-	registry_rollback(fx->w);
-	fx_sql(fx, "UPDATE policy SET text = replace(text, '{}', '{ }')");
-	REFUSED(fx, registry_policy(fx->w, 0, &p, &found, &fx->e),
-		ERR_ENVIRONMENT, "a policy: column hash");
-}
-
-static void test_meta(void **state)
-{
-	static const char *const own[] = {"schema", "revision", "audit_head"};
-	struct fixture *fx = *state;
-	char out[8];
-
-	OK(fx, registry_meta(fx->w, "pen", out, sizeof(out), &fx->e));
-	assert_string_equal(out, "");
-	fx_begin(fx);
-	OK(fx, registry_meta_set(fx->w, "pen", "32473", &fx->e));
-	OK(fx, registry_meta_set(fx->w, "long", "12345678", &fx->e));
-	(void)fx_commit(fx);
-	OK(fx, registry_meta(fx->w, "pen", out, sizeof(out), &fx->e));
-	assert_string_equal(out, "32473");
-	REFUSED(fx, registry_meta(fx->w, "long", out, sizeof(out), &fx->e),
-		ERR_ENVIRONMENT, "is damaged");
-	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
-		fx_begin(fx);
-		REFUSED(fx, registry_meta_set(fx->w, own[i], "7", &fx->e),
-			ERR_INPUT, "registry's own");
-		registry_rollback(fx->w);
-	}
-	fx_begin(fx);
-	REFUSED(fx, registry_meta_set(fx->w, "a", "\xff", &fx->e), ERR_INPUT,
-		"UTF-8");
-	registry_rollback(fx->w);
-}
-
 #define TEST(f) cmocka_unit_test_setup_teardown(f, fx_setup, fx_teardown)
 
 int main(void)
@@ -476,10 +403,8 @@ int main(void)
 		TEST(test_close_rolls_back),
 		TEST(test_two_writers),
 		TEST(test_reader_beside_writer),
+		TEST(test_snapshot),
 		TEST(test_two_processes),
-		TEST(test_policies),
-		TEST(test_policy_refused),
-		TEST(test_meta),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
