@@ -50,7 +50,8 @@ struct command {
 #define WORDS_ANY SIZE_MAX
 
 extern const struct command init_commands[], device_commands[],
-	status_change_commands[], status_commands[], audit_commands[];
+	status_change_commands[], status_commands[], audit_commands[],
+	policy_commands[], explain_commands[];
 
 /* The exit status for a failure of CODE (docs/CLI.md). */
 int cli_status(enum err_code code);
