@@ -29,9 +29,9 @@ enum action action_find(struct str name)
 	return ACTION_NONE;
 }
 
-static struct decision refuse(enum reason reason)
+static __attribute__((noinline)) struct decision refuse(enum reason reason)
 {
-	return (struct decision){VERDICT_REFUSED, reason, RULE_NONE};
+	return (struct decision){VERDICT_REFUSED, (uint8_t)reason, RULE_NONE};
 }
 
 /* --------------------------------------------------------------- connect */
@@ -60,21 +60,18 @@ static enum reason certificate_reason(const struct subject *who, int64_t now_s)
 
 static enum reason device_reason(const struct subject *who)
 {
-	if (who->device == NULL)
-		return REASON_UNKNOWN_CERTIFICATE;
-	switch ((enum device_status)who->device->status) {
-	case DEVICE_ACTIVE:
-	case DEVICE_QUARANTINED:
+	enum device_status status =
+		who->device != NULL ? who->device->status : DEVICE_NONE;
+
+	if (status == DEVICE_ACTIVE || status == DEVICE_QUARANTINED)
 		return who->class != NULL ? REASON_ALLOWED
 					  : REASON_CLASS_UNKNOWN;
-	case DEVICE_SUSPENDED:
+	if (who->device == NULL)
+		return REASON_UNKNOWN_CERTIFICATE;
+	if (status == DEVICE_SUSPENDED)
 		return REASON_DEVICE_SUSPENDED;
-	case DEVICE_RETIRED:
-		return REASON_DEVICE_RETIRED;
-	case DEVICE_NONE:
-		break;
-	}
-	return REASON_UNAVAILABLE;
+	return status == DEVICE_RETIRED ? REASON_DEVICE_RETIRED
+					: REASON_UNAVAILABLE;
 }
 
 static enum reason sim_reason(const struct subject *who)
@@ -123,7 +120,7 @@ static enum reason client_id_reason(
 	return REASON_CLIENT_ID_MISMATCH;
 }
 
-static struct decision decide_connect(
+static __attribute__((noinline)) struct decision decide_connect(
 	const struct subject *who, const struct request *what)
 {
 	enum reason reason = certificate_reason(who, what->now_s);
@@ -141,70 +138,64 @@ static struct decision decide_connect(
 
 /* ----------------------------------------- publish, subscribe and receive */
 
-static struct trie_answer ask(const struct policy_class *rules,
-	const struct subject *who, const struct request *what)
+static __attribute__((noinline)) struct decision ask_filter(
+	const struct trie *t, const struct subject *who,
+	const struct request *what)
 {
-	struct trie_query q = {
-		.device = who->device,
-		.topic = what->topic,
-		.qos = what->qos,
-		.retain = what->retain,
-		.any_limit = what->action == ACTION_RECEIVE,
-		.payload_len = what->payload_len,
-	};
+	struct str group, filter;
 
-	if (what->action != ACTION_SUBSCRIBE)
-		return trie_match(rules->trie[what->action == ACTION_PUBLISH
-						      ? DIRECTION_PUBLISH
-						      : DIRECTION_SUBSCRIBE],
-			&q);
-	if (!share_split(what->topic, &q.group, &q.topic) ||
-		!filter_valid(q.topic))
-		return (struct trie_answer){REASON_MALFORMED, RULE_NONE};
-	return trie_cover(rules->trie[DIRECTION_SUBSCRIBE], &q);
+	if (!share_split(what->topic, &group, &filter) || !filter_valid(filter))
+		return refuse(REASON_MALFORMED);
+	return trie_cover(t, who->device, filter, group, what->qos);
 }
 
-/* Budget: see decide.h; the trie's walk is all but some 40 instructions. */
-static struct decision decide_topic(const struct policy *policy,
+static inline struct decision ask(const struct policy_class *rules,
 	const struct subject *who, const struct request *what)
 {
-	const struct policy_class *rules = who->class;
-	enum reason reason = who->barred;
-	struct trie_answer a;
+	const struct trie *t = rules->trie[what->action == ACTION_PUBLISH
+						   ? DIRECTION_PUBLISH
+						   : DIRECTION_SUBSCRIBE];
 
-	if (reason == REASON_ALLOWED && who->certificate != NULL &&
-		!within_validity(who->certificate, what->now_s))
-		reason = REASON_CERTIFICATE_EXPIRED;
-	if (reason == REASON_ALLOWED)
-		reason = device_reason(who);
+	if (what->action == ACTION_SUBSCRIBE)
+		return ask_filter(t, who, what);
+	return trie_match(t, who->device, what);
+}
+
+/* What is not an active device's: refused, or judged by the quarantine's
+ * allowlist alone. */
+static __attribute__((noinline)) struct decision decide_other(
+	const struct policy *policy, const struct subject *who,
+	const struct request *what)
+{
+	enum reason reason = device_reason(who);
+	struct decision d;
+
 	if (reason != REASON_ALLOWED)
 		return refuse(reason);
-	if (who->device->status == DEVICE_QUARANTINED)
-		rules = &policy->classes[policy->n_classes];
-	a = ask(rules, who, what);
-	if (a.reason == REASON_ALLOWED)
-		return (struct decision){
-			VERDICT_ALLOWED, REASON_ALLOWED, a.number};
-	if (who->device->status == DEVICE_QUARANTINED &&
-		a.reason != REASON_MALFORMED)
-		a.reason = REASON_QUARANTINED;
-	return (struct decision){VERDICT_REFUSED, a.reason, a.number};
+	d = ask(&policy->classes[policy->n_classes], who, what);
+	if (d.verdict == VERDICT_REFUSED && d.reason != REASON_MALFORMED)
+		d.reason = REASON_QUARANTINED;
+	return d;
 }
 
+/* Budget: see decide.h; all but some 40 instructions are the trie's. Each way
+ * out is a call, so that the common one needs no stack frame here. */
 struct decision decide(const struct policy *policy, const struct subject *who,
 	const struct request *what)
 {
-	if (policy == NULL || what->qos > 2)
+	const struct device *d = who->device;
+
+	if (policy == NULL || what->action == ACTION_NONE ||
+		what->action > ACTION_RECEIVE)
 		return refuse(REASON_UNAVAILABLE);
-	switch (what->action) {
-	case ACTION_CONNECT:
+	if (what->action == ACTION_CONNECT)
 		return decide_connect(who, what);
-	case ACTION_PUBLISH:
-	case ACTION_SUBSCRIBE:
-	case ACTION_RECEIVE:
-		return decide_topic(policy, who, what);
-	case ACTION_NONE:
-		break;
-	}
-	return refuse(REASON_UNAVAILABLE);
+	if (who->barred != REASON_ALLOWED)
+		return refuse(who->barred);
+	if (who->certificate != NULL &&
+		!within_validity(who->certificate, what->now_s))
+		return refuse(REASON_CERTIFICATE_EXPIRED);
+	if (d != NULL && d->status == DEVICE_ACTIVE && who->class != NULL)
+		return ask(who->class, who, what);
+	return decide_other(policy, who, what);
 }

@@ -32,6 +32,7 @@
 #define POLICY_LEVELS_MAX   32    /* of a template */
 #define POLICY_TEMPLATE_MAX 1024  /* bytes */
 #define POLICY_INCLUDES_MAX 16    /* listed by one class */
+#define POLICY_GROUPS_MAX   64    /* $share groups of a rule */
 #define POLICY_NODES_MAX    64    /* trie nodes that one decision may visit */
 #define POLICY_BYTES_MAX    (UINT32_C(268435455)) /* MQTT's largest packet */
 

@@ -74,6 +74,13 @@ static void rule_check(
 			k);
 		place(c, out, key, i);
 	}
+	if (r->n_shared > POLICY_GROUPS_MAX) {
+		struct err *out = errs_next(c->errs);
+
+		(void)err_set(out, ERR_INPUT, "lists %zu groups, at most %d",
+			r->n_shared, POLICY_GROUPS_MAX);
+		place(c, out, key, i);
+	}
 	if (r->max_qos > 2) {
 		struct err *out = errs_next(c->errs);
 

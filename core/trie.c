@@ -6,12 +6,11 @@
 #include "core/topic.h"
 #include "core/trie_private.h"
 
-/* A node to visit, and the level of the topic that its children stand for;
- * NULL when the topic has no more. */
+/* A node to visit, and what is left of the topic there. */
 struct frame {
-	uint32_t node;
+	const struct trie_node *node;
+	struct level_cursor at;
 	uint32_t depth;
-	const char *p;
 };
 
 /* The nodes yet to visit. trie_worst() bounds how many there can be. */
@@ -20,116 +19,208 @@ struct stack {
 	struct frame frame[TRIE_WORST_MAX];
 };
 
-static inline void push(
-	struct stack *s, uint32_t node, uint32_t depth, const char *p)
+static inline void push(struct stack *s, struct frame f)
 {
 	/* Beyond the bound nothing is pushed: what is not visited cannot
 	 * allow. policy_compile() has refused such a policy. */
-	if (node != 0 && s->n < TRIE_WORST_MAX)
-		s->frame[s->n++] = (struct frame){node, depth, p};
+	if (f.node != NULL && s->n < TRIE_WORST_MAX)
+		s->frame[s->n++] = f;
 }
 
-static inline uint32_t literal_child(const struct trie *t,
-	const struct trie_node *x, const struct token *level)
-{
-	const struct trie_slot *table;
-	size_t i;
+/* A topic and its end, and one level of it. */
+struct view {
+	const char *base, *end;
+	const char *p;
+	size_t n;
+};
 
-	if (x->literals == 0)
-		return 0;
-	table = &t->slots[x->slots];
-	i = token_hash(level) & x->mask;
-	while (table[i].node != 0 && !token_equal(&table[i].text, level))
-		i = (i + 1) & x->mask;
-	return table[i].node;
+static inline const struct trie_slot *next_slot(
+	const struct trie_node *x, const struct trie_slot *slot)
+{
+	return x->slots + ((size_t)(slot - x->slots + 1) & x->mask);
 }
 
-static inline bool device_is(const struct device *d, const struct token *level)
+/* The child of X over TOKEN, of more than eight bytes. */
+static inline const struct trie_node *long_child(
+	const struct trie_node *x, struct token token)
 {
-	if (level->n != d->id_len || level->n == 0)
+	const struct trie_slot *slot =
+		x->slots + (token_hash(&token) >> x->shift);
+
+	while (!token_equal(&slot->text, &token)) {
+		if (slot->node == NULL)
+			return NULL;
+		slot = next_slot(x, slot);
+	}
+	return slot->node;
+}
+
+/* The child of X over TOKEN, or NULL. X has literal children. */
+static inline const struct trie_node *literal_child(
+	const struct trie_node *x, struct token token)
+{
+	const struct trie_slot *slot;
+
+	if (token.n > 8)
+		return long_child(x, token);
+	slot = x->slots + (token_hash8(token.head, token.n) >> x->shift);
+	while (slot->text.head != token.head || slot->text.n != token.n) {
+		if (slot->node == NULL)
+			return NULL;
+		slot = next_slot(x, slot);
+	}
+	return slot->node;
+}
+
+static inline bool device_is(const struct device *d, const char *p, size_t n)
+{
+	if (n != d->id_len || n == 0)
 		return false;
-	if (level->n >= 8)
-		return bytes_equal8(level->p, d->id, level->n);
-	return memcmp(level->p, d->id, level->n) == 0;
+	if (n >= 8)
+		return bytes_equal8(p, d->id, n);
+	return memcmp(p, d->id, n) == 0;
 }
 
 static inline bool pattern_match(const struct trie_pattern *p,
-	const struct device *device, const struct token *level)
+	const struct device *device, const struct view *level)
 {
 	size_t value;
 
 	if (p->alone == VAR_DEVICE)
-		return device_is(device, level);
+		return device_is(device, level->p, level->n);
 	return pieces_match(p->pieces, p->n, device,
 		(struct str){level->p, level->n}, &value);
 }
 
-static inline const char *after(const struct token *level, const char *end)
+static inline enum reason limits_reason(
+	const struct trie_rule *r, const struct request *what)
 {
-	return level->p + level->n == end ? NULL : level->p + level->n + 1;
-}
-
-/* Pushes the children of X that LEVEL leads to. WILD: '+' may match it. */
-static inline void push_children(struct stack *s, const struct trie *t,
-	const struct trie_node *x, const struct trie_query *q,
-	const struct frame *f, bool wild)
-{
-	const char *end = q->topic.p + q->topic.n;
-	struct token level = token_at(q->topic.p, f->p, end);
-	const char *next = after(&level, end);
-	uint32_t i;
-
-	if (wild)
-		push(s, x->plus, f->depth + 1, next);
-	for (i = 0; i < x->n_patterns; i++) {
-		const struct trie_pattern *p = &t->patterns[x->patterns + i];
-
-		if (pattern_match(p, q->device, &level))
-			push(s, p->node, f->depth + 1, next);
-	}
-	push(s, literal_child(t, x, &level), f->depth + 1, next);
-}
-
-static enum reason limits_reason(
-	const struct trie_rule *r, const struct trie_query *q)
-{
-	if (q->any_limit)
+	if (what->action == ACTION_RECEIVE)
 		return REASON_ALLOWED;
-	if (q->qos > r->max_qos)
+	if (what->qos > r->max_qos)
 		return REASON_QOS;
-	if (q->retain && !r->retain)
+	if (what->retain && !r->retain)
 		return REASON_RETAIN;
-	if (q->payload_len > r->max_bytes)
+	if (what->payload_len > r->max_bytes)
 		return REASON_SIZE;
 	return REASON_ALLOWED;
 }
 
-/*
- * Tries the N rules at BEGIN, which match the topic. True when one allows.
- * A rule without wildcards matches bytes that were checked when the policy
- * and the device were; only '+' and '#' let a topic's own bytes through.
- */
-static bool rules_allow(const struct trie *t, const struct trie_query *q,
-	uint32_t begin, uint32_t n, struct trie_answer *a)
+/* True when the rule R, whose levels match, is as good as its template: the
+ * same attribute has one value throughout, and bytes that only '+' or '#' let
+ * through are valid. Other rules match bytes that were checked when the policy
+ * and the device were. */
+static bool rule_holds(
+	const struct trie_rule *r, const struct device *d, struct str topic)
+{
+	return (!r->repeats || template_agrees(r->topic, d, topic)) &&
+	       (!r->wild || topic_valid(topic));
+}
+
+static inline struct decision refuse(enum reason reason, uint32_t rule)
+{
+	return (struct decision){VERDICT_REFUSED, (uint8_t)reason, rule};
+}
+
+static inline struct decision allow(uint32_t rule)
+{
+	return (struct decision){VERDICT_ALLOWED, REASON_ALLOWED, rule};
+}
+
+/* A walk of trie_match. answer: the first rule that matched but for its
+ * limits, until one allows. */
+struct match {
+	const struct trie *t;
+	const struct device *d;
+	const struct request *what;
+	struct str topic;
+	struct decision answer;
+};
+
+/* Tries the rules from R to END, which match the topic's levels. True when
+ * one allows. */
+static inline bool rules_allow(
+	struct match *m, const struct trie_rule *r, const struct trie_rule *end)
+{
+	for (; r < end; r++) {
+		enum reason reason = limits_reason(r, m->what);
+
+		if (!rule_holds(r, m->d, m->topic))
+			continue;
+		if (reason == REASON_ALLOWED) {
+			m->answer = allow(r->number);
+			return true;
+		}
+		if (m->answer.reason == REASON_NO_RULE)
+			m->answer = refuse(reason, r->number);
+	}
+	return false;
+}
+
+/* The child of X over LEVEL; further ones are pushed as NEXT, which is where
+ * the topic goes on. NULL when there is none. '+' is the caller's. */
+static inline const struct trie_node *child_of(const struct trie_node *x,
+	const struct device *d, const struct view *level, struct frame next,
+	struct stack *s)
 {
 	uint32_t i;
 
-	for (i = begin; i < begin + n; i++) {
-		const struct trie_rule *r = &t->rules[i];
-		enum reason reason = limits_reason(r, q);
+	next.node = NULL;
+	if (x->slots != NULL)
+		next.node = literal_child(
+			x, (struct token){level->p, level->n,
+				   token_head(level->base, level->end, level->p,
+					   level->n)});
+	for (i = 0; i < x->n_patterns; i++) {
+		const struct trie_pattern *p = &x->patterns[i];
 
-		if (r->repeats &&
-			!template_agrees(r->topic, q->device, q->topic))
+		if (!pattern_match(p, d, level))
 			continue;
-		if (reason == REASON_ALLOWED && r->wild &&
-			!topic_valid(q->topic))
-			return false;
-		if (reason == REASON_ALLOWED || a->reason == REASON_NO_RULE)
-			*a = (struct trie_answer){reason, r->number};
-		if (reason == REASON_ALLOWED)
-			return true;
+		push(s, next);
+		next.node = p->node;
 	}
-	return false;
+	return next.node;
+}
+
+static struct frame match_start(const struct match *m)
+{
+	return (struct frame){m->t->root,
+		level_cursor_at(m->topic.p, m->topic.p + m->topic.n), 0};
+}
+
+/* Walks the paths that the topic spells until a rule allows it. One path, as
+ * there mostly is, never touches the stack. */
+static bool match_walk(struct match *m)
+{
+	struct view level = {m->topic.p, m->topic.p + m->topic.n, NULL, 0};
+	struct frame f = match_start(m);
+	bool wild = *level.base != '$';
+	struct stack s;
+
+	s.n = 0;
+	for (;;) {
+		const struct trie_node *x = f.node;
+
+		if (x->hashes != NULL && wild &&
+			rules_allow(m, x->hashes, x->hashes_end))
+			return true;
+		if (f.at.p == NULL) {
+			if (rules_allow(m, x->ends, x->ends_end))
+				return true;
+			f.node = NULL;
+		} else {
+			level_take(&f.at, level.end, &level.p, &level.n);
+			if (x->plus != NULL && wild)
+				push(&s, (struct frame){x->plus, f.at, 0});
+			f.node = child_of(x, m->d, &level, f, &s);
+		}
+		if (f.node == NULL) {
+			if (s.n == 0)
+				return false;
+			f = s.frame[--s.n];
+		}
+		wild = true;
+	}
 }
 
 /* The nearest rule so far, and how deep its node lies. */
@@ -152,53 +243,139 @@ static void nearest_note(
 	*best = (struct nearest){depth, x->first, w};
 }
 
+/* Pushes the children of F's node over the level there. */
+static void push_children(
+	const struct match *m, struct stack *s, const struct frame *f)
+{
+	struct view level = {m->topic.p, m->topic.p + m->topic.n, NULL, 0};
+	struct frame next = *f;
+
+	level_take(&next.at, level.end, &level.p, &level.n);
+	next.depth++;
+	next.node = f->node->plus;
+	if (f->depth != 0 || *level.base != '$')
+		push(s, next);
+	next.node = child_of(f->node, m->d, &level, next, s);
+	push(s, next);
+}
+
 /* The nearest rule to a topic that no rule matches: a second walk, so that
  * allowed ones pay nothing for it. */
-static struct trie_answer match_nearest(
-	const struct trie *t, const struct trie_query *q)
+static uint32_t match_nearest(const struct match *m)
 {
-	bool dollar = q->topic.p[0] == '$';
 	struct nearest best = {0, RULE_NONE, false};
 	struct stack s;
 
-	s.n = 1;
-	s.frame[0] = (struct frame){0, 0, q->topic.p};
+	s.n = 0;
+	push(&s, match_start(m));
 	while (s.n != 0) {
 		struct frame f = s.frame[--s.n];
-		const struct trie_node *x = &t->nodes[f.node];
 
-		nearest_note(&best, x, f.depth, false);
-		if (f.p != NULL)
-			push_children(&s, t, x, q, &f, f.depth != 0 || !dollar);
+		nearest_note(&best, f.node, f.depth, false);
+		if (f.at.p != NULL)
+			push_children(m, &s, &f);
 	}
-	return (struct trie_answer){REASON_NO_RULE, best.number};
+	return best.number;
 }
 
-struct trie_answer trie_match(const struct trie *t, const struct trie_query *q)
+/* A topic of these lengths has its slashes in one word, and room for whole
+ * loads of its levels. */
+#define PATH_MIN 16u
+#define PATH_MAX (SLASH_WINDOW - 1)
+
+/* head_mask() by look-up: for levels of a topic of at most PATH_MAX bytes. */
+#define ONES8                                                                  \
+	UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,            \
+		UINT64_MAX, UINT64_MAX, UINT64_MAX
+static const uint64_t path_masks[SLASH_WINDOW] = {0, 0xff, 0xffff, 0xffffff,
+	0xffffffff, 0xffffffffff, 0xffffffffffff, 0xffffffffffffff, ONES8,
+	ONES8, ONES8, ONES8, ONES8, ONES8, ONES8};
+
+/* token_head() of a topic of PATH_MIN to PATH_MAX bytes that ends eight bytes
+ * after LAST. */
+static inline uint64_t path_head(const char *p, size_t n, const char *last)
 {
-	struct trie_answer a = {REASON_NO_RULE, RULE_NONE};
-	bool dollar = q->topic.n != 0 && q->topic.p[0] == '$';
-	struct stack s;
+	uint64_t w = p <= last ? load64(p)
+			       : load64(last) >> (8 * (size_t)(p - last) & 63);
 
-	s.n = 1;
-	s.frame[0] = (struct frame){0, 0, q->topic.p};
-	while (s.n != 0 && q->topic.n != 0) {
-		struct frame f = s.frame[--s.n];
-		const struct trie_node *x = &t->nodes[f.node];
-		bool wild = f.depth != 0 || !dollar;
+	return w & path_masks[n];
+}
 
-		if (x->n_hashes != 0 && wild &&
-			rules_allow(t, q, x->hashes, x->n_hashes, &a))
-			return a;
-		if (f.p != NULL)
-			push_children(&s, t, x, q, &f, wild);
-		else if (x->n_ends != 0 &&
-			 rules_allow(t, q, x->ends, x->n_ends, &a))
-			return a;
-	}
-	if (!topic_valid(q->topic))
-		return (struct trie_answer){REASON_MALFORMED, RULE_NONE};
-	return a.reason == REASON_NO_RULE ? match_nearest(t, q) : a;
+/* True when the N bytes at P are D's id. */
+static inline bool path_device(
+	const struct device *d, const char *p, size_t n, const char *last)
+{
+	if (n != d->id_len)
+		return false;
+	if (n >= 8)
+		return bytes_equal8(p, d->id, n);
+	return path_head(p, n, last) == (load64(d->id) & path_masks[n]);
+}
+
+/*
+ * The rule that allows WHAT, when the path to it forks nowhere: what most
+ * topics that devices publish and receive meet, at a third of the price. NULL
+ * says nothing: match_walk() finds out.
+ */
+static inline const struct trie_rule *match_path(const struct trie *t,
+	const struct device *d, const struct request *what)
+{
+	const struct trie_node *x = t->root;
+	const char *p = what->topic.p, *last = p + what->topic.n - 8;
+	uint64_t bits;
+	unsigned n;
+
+	if (what->topic.n - PATH_MIN > PATH_MAX - PATH_MIN)
+		return NULL;
+	bits = slashes_long(p, what->topic.n) | UINT64_C(1) << what->topic.n;
+	do {
+		n = (unsigned)__builtin_ctzll(bits);
+		if (x->shape == SHAPE_LITERALS) {
+			x = literal_child(
+				x, (struct token){p, n, path_head(p, n, last)});
+			if (x == NULL)
+				return NULL;
+		} else if (x->shape == SHAPE_DEVICE &&
+			   path_device(d, p, n, last)) {
+			x = x->patterns->node;
+		} else {
+			return NULL;
+		}
+		p += n + 1;
+		bits = bits >> n >> 1;
+	} while (bits != 0);
+	/* No '+', '#' or attribute led here, so rule_holds(). */
+	if (x->ends == x->ends_end ||
+		limits_reason(x->ends, what) != REASON_ALLOWED)
+		return NULL;
+	return x->ends;
+}
+
+/* What trie_match() does when the fast path does not say yes. */
+static __attribute__((noinline)) struct decision match_slow(
+	const struct trie *t, const struct device *d,
+	const struct request *what)
+{
+	struct match m = {t, d, what, what->topic,
+		{VERDICT_REFUSED, REASON_NO_RULE, RULE_NONE}};
+
+	if (m.topic.n != 0 && match_walk(&m))
+		return m.answer;
+	if (!topic_valid(m.topic))
+		return refuse(REASON_MALFORMED, RULE_NONE);
+	if (m.answer.reason == REASON_NO_RULE)
+		m.answer.rule = match_nearest(&m);
+	return m.answer;
+}
+
+struct decision trie_match(const struct trie *t, const struct device *d,
+	const struct request *what)
+{
+	const struct trie_rule *r = match_path(t, d, what);
+
+	if (r != NULL)
+		return allow(r->number);
+	return match_slow(t, d, what);
 }
 
 /*
@@ -208,15 +385,16 @@ struct trie_answer trie_match(const struct trie *t, const struct trie_query *q)
  * are by a '#' rule.
  */
 struct cover {
-	const struct trie *t;
-	const struct trie_query *q;
+	struct match m; /* topic: the filter */
+	struct str group;
+	uint8_t qos;
 	uint32_t fixed, least;
 	bool hash;
 	uint64_t exact;
 	uint32_t open;
 	struct nearest nearest;
-	struct trie_answer limit; /* a rule that matched but for its limits */
-	uint32_t number;          /* the rule that covers, when one does */
+	struct decision limit; /* a rule that matched but for its limits */
+	uint32_t number;       /* the rule that covers, when one does */
 };
 
 static bool group_served(const struct trie_rule *r, struct str group)
@@ -229,24 +407,20 @@ static bool group_served(const struct trie_rule *r, struct str group)
 	return group.n == 0;
 }
 
-/* The first of N rules at BEGIN that serves the query; NULL if none. */
+/* The first rule from R to END that serves the query; NULL if none. */
 static const struct trie_rule *rules_serve(
-	struct cover *c, uint32_t begin, uint32_t n)
+	struct cover *c, const struct trie_rule *r, const struct trie_rule *end)
 {
-	uint32_t i;
-
-	for (i = begin; i < begin + n; i++) {
-		const struct trie_rule *r = &c->t->rules[i];
-
-		if (!group_served(r, c->q->group))
+	for (; r < end; r++) {
+		if (!group_served(r, c->group))
 			continue;
 		if (r->repeats &&
-			!template_agrees(r->topic, c->q->device, c->q->topic))
+			!template_agrees(r->topic, c->m.d, c->m.topic))
 			continue;
-		if (c->q->qos <= r->max_qos)
+		if (c->qos <= r->max_qos)
 			return r;
 		if (c->limit.reason == REASON_NO_RULE)
-			c->limit = (struct trie_answer){REASON_QOS, r->number};
+			c->limit = refuse(REASON_QOS, r->number);
 	}
 	return NULL;
 }
@@ -256,7 +430,7 @@ static void cover_node(
 	struct cover *c, const struct trie_node *x, uint32_t depth, bool wild)
 {
 	const struct trie_rule *r =
-		wild ? rules_serve(c, x->hashes, x->n_hashes) : NULL;
+		wild ? rules_serve(c, x->hashes, x->hashes_end) : NULL;
 
 	if (r != NULL && depth < c->open) {
 		c->open = depth;
@@ -264,7 +438,7 @@ static void cover_node(
 	}
 	if (depth < c->fixed)
 		return;
-	r = rules_serve(c, x->ends, x->n_ends);
+	r = rules_serve(c, x->ends, x->ends_end);
 	if (r != NULL) {
 		c->exact |= UINT64_C(1) << depth;
 		if (!c->hash)
@@ -276,37 +450,47 @@ static void cover_node(
 static void cover_fresh(
 	struct cover *c, const struct trie_node *x, uint32_t depth)
 {
-	while (x->plus != 0) {
-		x = &c->t->nodes[x->plus];
+	while (x->plus != NULL) {
+		x = x->plus;
 		cover_node(c, x, ++depth, true);
 	}
 }
 
+/* A '+' of the filter follows '+' alone, too. */
+static void cover_plus(
+	const struct cover *c, struct stack *s, const struct frame *f)
+{
+	struct frame next = *f;
+	const char *p;
+	size_t n;
+
+	level_take(&next.at, c->m.topic.p + c->m.topic.n, &p, &n);
+	next.node = f->node->plus;
+	next.depth++;
+	push(s, next);
+}
+
 static void cover_walk(struct cover *c)
 {
-	const struct trie_query *q = c->q;
-	bool dollar = q->topic.p[0] == '$';
+	const char *end = c->m.topic.p + c->m.topic.n;
 	struct stack s;
 
-	s.n = 1;
-	s.frame[0] = (struct frame){0, 0, q->topic.p};
+	s.n = 0;
+	push(&s, match_start(&c->m));
 	while (s.n != 0) {
 		struct frame f = s.frame[--s.n];
-		const struct trie_node *x = &c->t->nodes[f.node];
-		bool wild = f.depth != 0 || !dollar;
-		bool plus = f.p != NULL && f.p != q->topic.p + q->topic.n &&
-			    *f.p == '+';
+		bool plus = f.at.p != NULL && f.at.p != end && *f.at.p == '+';
 		bool last = c->hash && f.depth == c->fixed;
 
-		cover_node(c, x, f.depth, wild);
-		nearest_note(&c->nearest, x, f.depth, plus || last);
+		cover_node(c, f.node, f.depth,
+			f.depth != 0 || *c->m.topic.p != '$');
+		nearest_note(&c->nearest, f.node, f.depth, plus || last);
 		if (last)
-			cover_fresh(c, x, f.depth);
+			cover_fresh(c, f.node, f.depth);
 		else if (plus)
-			push(&s, x->plus, f.depth + 1,
-				f.depth + 1 == c->fixed ? NULL : f.p + 2);
+			cover_plus(c, &s, &f);
 		else if (f.depth < c->fixed)
-			push_children(&s, c->t, x, q, &f, wild);
+			push_children(&c->m, &s, &f);
 	}
 }
 
@@ -326,27 +510,29 @@ static bool covered(const struct cover *c)
 	return true;
 }
 
-struct trie_answer trie_cover(const struct trie *t, const struct trie_query *q)
+struct decision trie_cover(const struct trie *t, const struct device *d,
+	struct str filter, struct str group, uint8_t qos)
 {
-	struct cover c = {.t = t, .q = q, .open = UINT32_MAX};
-	uint32_t levels = (uint32_t)levels_count(q->topic);
+	struct cover c = {.m = {.t = t, .d = d, .topic = filter},
+		.group = group,
+		.qos = qos,
+		.hash = filter.p[filter.n - 1] == '#',
+		.open = UINT32_MAX,
+		.nearest = {0, RULE_NONE, false},
+		.limit = refuse(REASON_NO_RULE, RULE_NONE),
+		.number = RULE_NONE};
 
-	c.hash = q->topic.p[q->topic.n - 1] == '#';
-	c.fixed = c.hash ? levels - 1 : levels;
+	c.fixed = (uint32_t)levels_count(filter) - c.hash;
 	c.least = c.fixed != 0 ? c.fixed : 1;
 	/* "/#": its g_1 would be the empty topic, which nobody can publish */
-	if (c.hash && c.fixed == 1 && q->topic.p[0] == '/')
+	if (c.hash && c.fixed == 1 && filter.p[0] == '/')
 		c.least = 2;
-	c.limit = (struct trie_answer){REASON_NO_RULE, RULE_NONE};
-	c.number = RULE_NONE;
-	c.nearest.number = RULE_NONE;
 	cover_walk(&c);
 	if (covered(&c))
-		return (struct trie_answer){REASON_ALLOWED,
-			!c.hash || c.open <= c.least ? c.number : RULE_NONE};
+		return allow(
+			!c.hash || c.open <= c.least ? c.number : RULE_NONE);
 	if (c.limit.reason != REASON_NO_RULE)
 		return c.limit;
-	return (struct trie_answer){
-		c.nearest.wild ? REASON_FILTER_TOO_WIDE : REASON_NO_RULE,
-		c.nearest.number};
+	return refuse(c.nearest.wild ? REASON_FILTER_TOO_WIDE : REASON_NO_RULE,
+		c.nearest.number);
 }

@@ -15,7 +15,7 @@
 
 #include "core/device.h"
 #include "core/err.h"
-#include "core/reason.h"
+#include "core/request.h"
 #include "core/str.h"
 
 #include <stdbool.h>
@@ -49,34 +49,23 @@ void trie_free(struct trie **t);
  * one node as a node. Above TRIE_WORST_MAX the trie must not be walked. */
 uint64_t trie_worst(const struct trie *t);
 
-/* What is asked of a trie. */
-struct trie_query {
-	const struct device *device;
-	struct str topic; /* trie_match: topic; trie_cover: filter, valid */
-	struct str group; /* trie_cover: the $share group, or empty */
-	uint8_t qos;
-	bool retain;
-	bool any_limit; /* trie_match: limits do not count (a delivery) */
-	uint32_t payload_len;
-};
-
 /*
- * reason: ALLOWED; QOS, RETAIN or SIZE when only a limit stood against it;
- * MALFORMED (trie_match: not a valid topic); NO_RULE; FILTER_TOO_WIDE
- * (trie_cover). number: the rule that allows, or whose limit refused; for
- * NO_RULE and FILTER_TOO_WIDE the nearest rule, the one of the lowest number
- * below the deepest node reached; RULE_NONE where there is none.
+ * The answers: VERDICT_ALLOWED, or refused with QOS, RETAIN or SIZE when only
+ * a limit stood against it; MALFORMED (trie_match: not a valid topic); NO_RULE;
+ * FILTER_TOO_WIDE (trie_cover). rule: the one that allows, or whose limit
+ * refused; for NO_RULE and FILTER_TOO_WIDE the nearest rule, the one of the
+ * lowest number below the deepest node reached; RULE_NONE where there is none.
  */
-struct trie_answer {
-	enum reason reason;
-	uint32_t number;
-};
 
-/* Some rule matches the topic, and its limits hold. Hot: see decide(). */
-struct trie_answer trie_match(const struct trie *t, const struct trie_query *q);
+/* Some rule of T for D matches the topic of WHAT, any bytes, and its limits
+ * hold; those do not count for ACTION_RECEIVE. Hot: see decide(). */
+struct decision trie_match(const struct trie *t, const struct device *d,
+	const struct request *what);
 
-/* Every topic that the filter can match is matched by the union of the rules
- * (filter_covered() is the definition) that admit the QoS and the group. */
-struct trie_answer trie_cover(const struct trie *t, const struct trie_query *q);
+/* Every topic that FILTER, a valid one without $share, can match is matched by
+ * the union of the rules (filter_covered() is the definition) that admit QOS
+ * and serve GROUP, a $share group or empty. */
+struct decision trie_cover(const struct trie *t, const struct device *d,
+	struct str filter, struct str group, uint8_t qos);
 
 #endif

@@ -14,7 +14,6 @@ struct build {
 	struct trie *t;
 	struct levels *cursor; /* by rule: what is left below this node */
 	struct str *level;     /* by rule: its level at this node */
-	size_t cap_nodes, cap_slots, cap_patterns;
 };
 
 /* The rules [begin, end), whose first levels are the same. */
@@ -45,39 +44,30 @@ static int rule_cmp(const void *pa, const void *pb)
 	}
 }
 
-/* Room for N more of SIZE bytes each in *items, of which there are LEN. */
-static bool reserve(
-	void **items, size_t size, size_t len, size_t *cap, size_t n)
+#define CHUNK_SIZE ((size_t)16 * 1024)
+
+/* N zeroed items of SIZE bytes that live as long as the trie; NULL when out of
+ * memory. */
+static void *trie_alloc(struct trie *t, size_t n, size_t size)
 {
-	size_t want = len + n;
-	size_t new_cap = *cap != 0 ? *cap : 16;
+	size_t want = (n * size + 15) / 16 * 16;
+	size_t room = want > CHUNK_SIZE ? want : CHUNK_SIZE;
+	struct trie_chunk *chunk;
 	void *p;
 
-	if (want <= *cap)
-		return true;
-	while (new_cap < want)
-		new_cap *= 2;
-	if (new_cap > UINT32_MAX / 2)
-		return false;
-	p = realloc(*items, new_cap * size);
-	if (p == NULL)
-		return false;
-	memset((char *)p + *cap * size, 0, (new_cap - *cap) * size);
-	*items = p;
-	*cap = new_cap;
-	return true;
-}
-
-static bool node_add(struct build *b, uint32_t *out)
-{
-	void *nodes = b->t->nodes;
-
-	if (!reserve(&nodes, sizeof(*b->t->nodes), b->t->n_nodes, &b->cap_nodes,
-		    1))
-		return false;
-	b->t->nodes = nodes;
-	*out = (uint32_t)b->t->n_nodes++;
-	return true;
+	if (want > t->n_free) {
+		chunk = calloc(1, 16 + room);
+		if (chunk == NULL)
+			return NULL;
+		chunk->next = t->chunks;
+		t->chunks = chunk;
+		t->free = (char *)chunk + 16;
+		t->n_free = room;
+	}
+	p = t->free;
+	t->free += want;
+	t->n_free -= want;
+	return p;
 }
 
 static enum level_kind kind_of(
@@ -113,74 +103,80 @@ static size_t advance(struct build *b, struct range r)
 	return ended;
 }
 
-/* A table of twice as many slots as R has literal levels, so that a look-up
- * always meets an empty one. */
-static bool slots_add(struct build *b, struct range r, uint32_t node)
+/* How many groups of R are of KIND at this node. */
+static size_t count_kind(
+	const struct build *b, struct range r, enum level_kind kind)
 {
-	struct trie *t = b->t;
 	struct piece pieces[PIECES_MAX];
-	void *slots = t->slots;
-	size_t literals = 0, size = 1, n, i;
-
-	for (i = r.begin; i < r.end; i = group_end(b, i, r.end))
-		literals += kind_of(b->level[i], pieces, &n) == LEVEL_LITERAL;
-	if (literals == 0)
-		return true;
-	while (size < 2 * literals)
-		size *= 2;
-	if (!reserve(
-		    &slots, sizeof(*t->slots), t->n_slots, &b->cap_slots, size))
-		return false;
-	t->slots = slots;
-	t->nodes[node].slots = (uint32_t)t->n_slots;
-	t->nodes[node].mask = (uint32_t)size - 1;
-	t->nodes[node].literals = (uint32_t)literals;
-	t->n_slots += size;
-	return true;
-}
-
-static void slot_put(
-	struct build *b, uint32_t node, struct str text, uint32_t child)
-{
-	struct trie_node *x = &b->t->nodes[node];
-	struct trie_slot *table = &b->t->slots[x->slots];
-	struct token token = token_of(text);
-	size_t i = token_hash(&token) & x->mask;
-
-	while (table[i].node != 0)
-		i = (i + 1) & x->mask;
-	table[i] = (struct trie_slot){token, child};
-}
-
-/* Makes room for R's patterns side by side: walks try them in turn. */
-static bool patterns_add(struct build *b, struct range r, uint32_t node)
-{
-	struct trie *t = b->t;
-	struct piece pieces[PIECES_MAX];
-	void *patterns = t->patterns;
 	size_t count = 0, n, i;
 
 	for (i = r.begin; i < r.end; i = group_end(b, i, r.end))
-		count += kind_of(b->level[i], pieces, &n) == LEVEL_PATTERN;
-	if (!reserve(&patterns, sizeof(*t->patterns), t->n_patterns,
-		    &b->cap_patterns, count))
-		return false;
-	t->patterns = patterns;
-	t->nodes[node].patterns = (uint32_t)t->n_patterns;
-	t->n_patterns += count;
-	return true;
+		count += kind_of(b->level[i], pieces, &n) == kind;
+	return count;
 }
 
-static void pattern_put(struct build *b, uint32_t node,
-	const struct piece pieces[static PIECES_MAX], size_t n)
+/* A node in the making: its tables, writable still. */
+struct making {
+	struct trie_node *node;
+	struct trie_slot *slots;
+	struct trie_pattern *patterns;
+	/* what its children cost: at most one literal's, all the others' */
+	uint64_t literal, others;
+};
+
+/* A table of at least four times as many slots as R has literal levels: a
+ * look-up always meets an empty one, and mostly soon. */
+static bool slots_make(struct build *b, struct range r, struct making *m)
 {
-	struct trie_node *x = &b->t->nodes[node];
-	struct trie_pattern *p = &b->t->patterns[x->patterns + x->n_patterns];
+	size_t literals = count_kind(b, r, LEVEL_LITERAL);
+	size_t size = 4;
+	uint8_t shift = 62;
+
+	if (literals == 0)
+		return true;
+	while (size < 4 * literals) {
+		size *= 2;
+		shift--;
+	}
+	m->slots = trie_alloc(b->t, size, sizeof(*m->slots));
+	m->node->slots = m->slots;
+	m->node->mask = (uint32_t)size - 1;
+	m->node->shift = shift;
+	return m->slots != NULL;
+}
+
+static void slot_put(
+	struct making *m, struct str text, const struct trie_node *child)
+{
+	struct token token = token_of(text);
+	size_t i = token_hash(&token) >> m->node->shift;
+
+	while (m->slots[i].node != NULL)
+		i = (i + 1) & m->node->mask;
+	m->slots[i] = (struct trie_slot){token, child};
+}
+
+static bool patterns_make(struct build *b, struct range r, struct making *m)
+{
+	size_t n = count_kind(b, r, LEVEL_PATTERN);
+
+	if (n == 0)
+		return true;
+	m->patterns = trie_alloc(b->t, n, sizeof(*m->patterns));
+	m->node->patterns = m->patterns;
+	return m->patterns != NULL;
+}
+
+static void pattern_put(struct making *m,
+	const struct piece pieces[static PIECES_MAX], size_t n,
+	const struct trie_node *child)
+{
+	struct trie_pattern *p = &m->patterns[m->node->n_patterns++];
 
 	memcpy(p->pieces, pieces, n * sizeof(pieces[0]));
 	p->n = (uint8_t)n;
 	p->alone = n == 1 ? (uint8_t)pieces[0].var : VAR_NONE;
-	x->n_patterns++;
+	p->node = child;
 }
 
 static uint32_t lowest(const struct build *b, struct range r)
@@ -194,95 +190,94 @@ static uint32_t lowest(const struct build *b, struct range r)
 	return first;
 }
 
-/* What the children of a node cost: at most one literal's, all the others. */
-struct cost {
-	uint64_t literal, others;
-};
+static const struct trie_node *node_build(
+	struct build *b, struct range r, uint64_t *worst);
 
-static bool node_build(
-	struct build *b, struct range r, uint32_t *out, uint64_t *worst);
-
-/* Makes the child of NODE for the group R, all of whose levels are one. */
-static bool child_build(
-	struct build *b, uint32_t node, struct range r, struct cost *cost)
+/* Makes the child of M for the group R, all of whose levels are one. */
+static bool child_build(struct build *b, struct making *m, struct range r)
 {
 	struct piece pieces[PIECES_MAX];
 	struct str text = b->level[r.begin];
+	const struct trie_node *child;
+	uint64_t worst = 0;
 	size_t n;
 	enum level_kind kind = kind_of(text, pieces, &n);
-	uint64_t worst = 0;
-	uint32_t child, at = 0;
 
 	if (kind == LEVEL_HASH) {
-		b->t->nodes[node].hashes = (uint32_t)r.begin;
-		b->t->nodes[node].n_hashes = (uint32_t)(r.end - r.begin);
+		m->node->hashes = b->t->rules + r.begin;
+		m->node->hashes_end = b->t->rules + r.end;
 		return true;
 	}
-	if (kind == LEVEL_PATTERN) {
-		at = b->t->nodes[node].patterns + b->t->nodes[node].n_patterns;
-		pattern_put(b, node, pieces, n);
-	}
-	if (!node_build(b, r, &child, &worst))
+	child = node_build(b, r, &worst);
+	if (child == NULL)
 		return false;
 	if (kind == LEVEL_PATTERN)
-		b->t->patterns[at].node = child;
+		pattern_put(m, pieces, n, child);
 	else if (kind == LEVEL_PLUS)
-		b->t->nodes[node].plus = child;
+		m->node->plus = child;
 	else
-		slot_put(b, node, text, child);
+		slot_put(m, text, child);
 	if (kind != LEVEL_LITERAL)
-		cost->others += worst;
-	else if (worst > cost->literal)
-		cost->literal = worst;
+		m->others += worst;
+	else if (worst > m->literal)
+		m->literal = worst;
 	return true;
 }
 
-static bool node_build(
-	struct build *b, struct range r, uint32_t *out, uint64_t *worst)
+static enum trie_shape shape_of(const struct trie_node *x)
 {
-	struct cost cost = {0, 0};
+	if (x->hashes != NULL || x->plus != NULL)
+		return SHAPE_MIXED;
+	if (x->slots != NULL)
+		return x->n_patterns == 0 ? SHAPE_LITERALS : SHAPE_MIXED;
+	return x->n_patterns == 1 && x->patterns->alone == VAR_DEVICE
+		       ? SHAPE_DEVICE
+		       : SHAPE_MIXED;
+}
+
+/* The node for the rules R; NULL when out of memory. */
+static const struct trie_node *node_build(
+	struct build *b, struct range r, uint64_t *worst)
+{
 	struct range below = {r.begin + advance(b, r), r.end};
-	struct trie_node *x;
-	uint64_t rules;
+	struct making m = {
+		.node = trie_alloc(b->t, 1, sizeof(struct trie_node))};
 	size_t i, end;
 
-	if (!node_add(b, out))
-		return false;
-	x = &b->t->nodes[*out];
-	x->first = lowest(b, r);
-	x->ends = (uint32_t)r.begin;
-	x->n_ends = (uint32_t)(below.begin - r.begin);
-	if (!slots_add(b, below, *out) || !patterns_add(b, below, *out))
-		return false;
+	if (m.node == NULL || !slots_make(b, below, &m) ||
+		!patterns_make(b, below, &m))
+		return NULL;
+	m.node->first = lowest(b, r);
+	m.node->ends = b->t->rules + r.begin;
+	m.node->ends_end = b->t->rules + below.begin;
 	for (i = below.begin; i < below.end; i = end) {
 		end = group_end(b, i, below.end);
-		if (!child_build(b, *out, (struct range){i, end}, &cost))
-			return false;
+		if (!child_build(b, &m, (struct range){i, end}))
+			return NULL;
 	}
-	x = &b->t->nodes[*out];
-	rules = (uint64_t)x->n_ends + x->n_hashes;
-	*worst = (rules > 1 ? rules : 1) + cost.literal + cost.others;
-	return true;
+	m.node->shape = (uint8_t)shape_of(m.node);
+	i = (size_t)(m.node->ends_end - m.node->ends) +
+	    (size_t)(m.node->hashes_end - m.node->hashes);
+	*worst = (i > 1 ? i : 1) + m.literal + m.others;
+	return m.node;
 }
 
 static bool build_all(struct trie *t)
 {
 	struct build b = {.t = t};
-	uint32_t root;
 	size_t i;
-	bool ok = false;
 
 	b.cursor = calloc(t->n_rules + 1, sizeof(*b.cursor));
 	b.level = calloc(t->n_rules + 1, sizeof(*b.level));
 	if (b.cursor != NULL && b.level != NULL) {
 		for (i = 0; i < t->n_rules; i++)
 			b.cursor[i] = levels_of(t->rules[i].topic);
-		ok = node_build(
-			&b, (struct range){0, t->n_rules}, &root, &t->worst);
+		t->root = node_build(
+			&b, (struct range){0, t->n_rules}, &t->worst);
 	}
 	free(b.cursor);
 	free(b.level);
-	return ok;
+	return t->root != NULL;
 }
 
 struct trie *trie_new(const struct trie_rule *rules, size_t n)
@@ -308,11 +303,14 @@ struct trie *trie_new(const struct trie_rule *rules, size_t n)
 
 void trie_free(struct trie **t)
 {
+	struct trie_chunk *chunk, *next;
+
 	if (*t == NULL)
 		return;
-	free((*t)->nodes);
-	free((*t)->slots);
-	free((*t)->patterns);
+	for (chunk = (*t)->chunks; chunk != NULL; chunk = next) {
+		next = chunk->next;
+		free(chunk);
+	}
 	free((*t)->rules);
 	free(*t);
 	*t = NULL;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The trie's memory, shared by what builds it (trie_build.c) and what walks
- * it (trie.c). Node 0 is the root; as no node has the root for a child, 0
- * stands for "no child".
+ * it (trie.c). All of it lies in one list of chunks and never moves, so that
+ * nodes point at one another.
  */
 #ifndef CORE_TRIE_PRIVATE_H
 #define CORE_TRIE_PRIVATE_H
@@ -11,39 +11,56 @@
 #include "core/token.h"
 #include "core/trie.h"
 
-/* A slot of a node's table of literal children; node 0: empty. */
+struct trie_node;
+
+/* A slot of a node's table of literal children; node NULL: empty. */
 struct trie_slot {
 	struct token text;
-	uint32_t node;
+	const struct trie_node *node;
 };
 
 /* A child over a level that holds a variable. alone: the one variable that
  * is the whole level (VAR_DEVICE and so on), for the fast path. */
 struct trie_pattern {
-	struct piece pieces[PIECES_MAX];
+	const struct trie_node *node;
 	uint8_t n;
 	uint8_t alone; /* enum variable */
-	uint32_t node;
+	struct piece pieces[PIECES_MAX];
+};
+
+/* What a node's children are: one kind alone is what most nodes have, and
+ * the fast path knows two of them. */
+enum trie_shape {
+	SHAPE_MIXED = 0, /* anything, or a '#' rule here */
+	SHAPE_LITERALS,
+	SHAPE_DEVICE, /* one child, over ${device} */
 };
 
 struct trie_node {
-	uint32_t slots;    /* its table's first slot */
-	uint32_t mask;     /* its size - 1 */
-	uint32_t literals; /* literal children; 0: no table */
-	uint32_t plus;     /* child over '+' */
-	uint32_t patterns, n_patterns;
-	uint32_t ends, n_ends;     /* rules that end here */
-	uint32_t hashes, n_hashes; /* '#' rules whose parent this is */
+	uint8_t shape;                 /* enum trie_shape */
+	uint8_t shift;                 /* hash >> shift is the first slot */
+	const struct trie_slot *slots; /* its table; NULL: no literal child */
+	uint32_t mask;                 /* its size - 1 */
+	uint32_t n_patterns;
+	const struct trie_node *plus; /* child over '+', or NULL */
+	const struct trie_pattern *patterns;
+	const struct trie_rule *ends, *ends_end;     /* rules that end here */
+	const struct trie_rule *hashes, *hashes_end; /* whose parent this is */
 	uint32_t first; /* the lowest rule number at or below this node */
 };
 
+struct trie_chunk {
+	struct trie_chunk *next;
+};
+
 struct trie {
-	struct trie_node *nodes;
-	struct trie_slot *slots;
-	struct trie_pattern *patterns;
+	const struct trie_node *root;
 	struct trie_rule *rules; /* sorted by level; node ranges index this */
-	size_t n_nodes, n_slots, n_patterns, n_rules;
+	size_t n_rules;
 	uint64_t worst;
+	struct trie_chunk *chunks;
+	char *free;
+	size_t n_free; /* bytes */
 };
 
 #endif

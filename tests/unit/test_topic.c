@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "core/level.h"
+#include "core/topic.h"
+#include "tests/support/guard.h"
+
+#include <stdio.h>
+
+static void test_valid(void **state)
+{
+	static const struct {
+		struct str s;
+		bool topic, filter;
+	} table[] = {
+		{STR("a"), true, true},
+		{STR("a/b/c"), true, true},
+		{STR("/"), true, true},
+		{STR("/a//b/"), true, true},
+		{STR("$SYS/broker"), true, true},
+		{STR("a b"), true, true},
+		{STR("caf\xc3\xa9/\xf0\x9f\x9a\x8c"), true, true},
+		{STR("+"), false, true},
+		{STR("#"), false, true},
+		{STR("+/a/+/#"), false, true},
+		{STR("a/#"), false, true},
+		{STR(""), false, false},
+		{STR("a+"), false, false},
+		{STR("+a/b"), false, false},
+		{STR("a/b#"), false, false},
+		{STR("a/#/b"), false, false},
+		{STR("#/"), false, false},
+		{STR("##"), false, false},
+		{STR("a\0b"), false, false},
+		{STR("a\x01"), false, false},
+		{STR("a\x7f"), false, false},
+		{STR("\xc3"), false, false},
+		{STR("abcdefgh/\xc0\xaf"), false, false},
+		{STR("abcdefg\xed\xa0\x80"), false, false},
+		{STR("\xf4\x90\x80\x80"), false, false},
+		{STR("\xef\xbf\xbf"), false, false},
+		{STR("\xc2\x85"), false, false},
+	};
+	struct guard g;
+	size_t i;
+
+	(void)state;
+	guard_init(&g, TOPIC_MAX + 1);
+	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct str s = guard_put(&g, table[i].s);
+
+		if (topic_valid(s) != table[i].topic ||
+			filter_valid(s) != table[i].filter)
+			fail_msg("entry %zu", i);
+	}
+	guard_fini(&g);
+}
+
+static void test_length(void **state)
+{
+	static char text[TOPIC_MAX + 1];
+
+	(void)state;
+	memset(text, '/', sizeof(text));
+	assert_true(topic_valid((struct str){text, TOPIC_MAX}));
+	assert_true(filter_valid((struct str){text, TOPIC_MAX}));
+	assert_false(topic_valid((struct str){text, TOPIC_MAX + 1}));
+	assert_false(filter_valid((struct str){text, TOPIC_MAX + 1}));
+}
+
+/* The examples of MQTT 5.0 §4.7.1 and §4.7.2, and their opposites. */
+static void test_match(void **state)
+{
+	static const struct {
+		const char *filter, *topic;
+		bool match;
+	} table[] = {
+		{"sport/tennis/player1/#", "sport/tennis/player1", true},
+		{"sport/tennis/player1/#", "sport/tennis/player1/ranking",
+			true},
+		{"sport/tennis/player1/#", "sport/tennis/player1/a/b", true},
+		{"sport/#", "sport", true},
+		{"#", "sport", true},
+		{"#", "/", true},
+		{"sport/tennis/+", "sport/tennis/player1", true},
+		{"sport/tennis/+", "sport/tennis/player1/ranking", false},
+		{"sport/+", "sport", false},
+		{"sport/+", "sport/", true},
+		{"+/+", "/finance", true},
+		{"/+", "/finance", true},
+		{"+", "/finance", false},
+		{"#", "$SYS", false},
+		{"#", "$SYS/x", false},
+		{"+/monitor/Clients", "$SYS/monitor/Clients", false},
+		{"$SYS/#", "$SYS/monitor", true},
+		{"$SYS/#", "$SYS", true},
+		{"$SYS/monitor/+", "$SYS/monitor/Clients", true},
+		{"a/+", "a/$b", true},
+		{"a/#", "a/$b", true},
+		{"ACCOUNTS", "Accounts", false},
+		{"a", "a/", false},
+		{"a/", "a", false},
+		{"a", "/a", false},
+		{"a/b", "a/bc", false},
+		{"a/bc", "a/b", false},
+		{"a//b", "a/b", false},
+		{"a/+/b", "a//b", true},
+		{"a/#", "ab", false},
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		if (topic_match(str_from(table[i].filter),
+			    str_from(table[i].topic)) != table[i].match)
+			fail_msg("%s, %s", table[i].filter, table[i].topic);
+}
+
+static void test_share(void **state)
+{
+	static const struct {
+		const char *filter, *group, *rest; /* group NULL: malformed */
+	} table[] = {
+		{"a/b", "", "a/b"},
+		{"$share/g/a", "g", "a"},
+		{"$share/g/+/#", "g", "+/#"},
+		{"$share/g//a", "g", "/a"},
+		{"$shared/g/a", "", "$shared/g/a"},
+		{"$share", "", "$share"},
+		{"$share/", NULL, NULL},
+		{"$share/g", NULL, NULL},
+		{"$share/g/", NULL, NULL},
+		{"$share//a", NULL, NULL},
+		{"$share/+/a", NULL, NULL},
+		{"$share/g#/a", NULL, NULL},
+	};
+	struct str group, rest;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		bool ok = share_split(str_from(table[i].filter), &group, &rest);
+
+		if (ok != (table[i].group != NULL) ||
+			(ok && (!str_eq(group, str_from(table[i].group)) ||
+				       !str_eq(rest, str_from(table[i].rest)))))
+			fail_msg("%s", table[i].filter);
+	}
+}
+
+static void test_levels(void **state)
+{
+	static const struct {
+		const char *text, *joined;
+	} table[] = {{"", "[]"}, {"a", "[a]"}, {"/", "[][]"}, {"a/", "[a][]"},
+		{"/a", "[][a]"}, {"a//b/", "[a][][b][]"}};
+	char joined[64];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct levels c = levels_of(str_from(table[i].text));
+		struct str level;
+		size_t n = 0, count = 0;
+
+		while (levels_next(&c, &level)) {
+			n += (size_t)snprintf(joined + n, sizeof(joined) - n,
+				"[%.*s]", STR_ARG(level));
+			count++;
+		}
+		assert_string_equal(joined, table[i].joined);
+		assert_int_equal(count, levels_count(str_from(table[i].text)));
+	}
+}
+
+/* One filter and rule set for each naive way to get containment wrong. */
+static void test_cover_pitfalls(void **state)
+{
+	static const struct {
+		const char *filter;
+		struct str rules[3];
+		bool covered;
+	} table[] = {
+		/* one rule at a time would refuse it */
+		{"+/#", {STR("+"), STR("+/+/#")}, true},
+		/* no fresh letter would allow it */
+		{"+", {STR("a"), STR("b")}, false},
+		/* stopping at M would allow it */
+		{"#", {STR("+")}, false},
+		/* forgetting the parent would allow it */
+		{"a/#", {STR("+/+/#")}, false},
+		{"a/#", {STR("+/+/#"), STR("a")}, true},
+		{"/#", {STR("/+"), STR("/+/+/#")}, true},
+		{"/#", {STR("/+/#")}, true},
+		{"/", {STR("/+")}, true},
+		{"#", {STR("+/#")}, true},
+		{"#", {STR("#")}, true},
+		{"#", {STR("$SYS/#"), STR("a/#")}, false},
+		{"$SYS/#", {STR("#")}, false},
+		{"$SYS/+", {STR("+/+")}, false},
+		{"a/+", {STR("a/#")}, true},
+		{"a/+", {STR("+/b"), STR("+/+")}, true},
+		{"a/b", {STR("a/c"), STR("b/b")}, false},
+		{"a", {STR("a/+")}, false},
+		{"+/+", {STR("+/a"), STR("a/+")}, false},
+	};
+	size_t i, n;
+
+	(void)state;
+	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		for (n = 0; n < 3 && table[i].rules[n].p != NULL; n++)
+			continue;
+		if (filter_covered(str_from(table[i].filter), table[i].rules,
+			    n) != table[i].covered)
+			fail_msg("%s (entry %zu)", table[i].filter, i);
+	}
+	assert_false(filter_covered(STR("a"), NULL, 0));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_valid),
+		cmocka_unit_test(test_length),
+		cmocka_unit_test(test_match),
+		cmocka_unit_test(test_share),
+		cmocka_unit_test(test_levels),
+		cmocka_unit_test(test_cover_pitfalls),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
