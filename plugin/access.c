@@ -9,37 +9,20 @@
 
 #define BYPASS_TOLD_MS 60000u
 
-static enum action action_of(int access)
-{
-	switch (access) {
-	case MOSQ_ACL_WRITE:
-		return ACTION_PUBLISH;
-	case MOSQ_ACL_READ:
-		return ACTION_RECEIVE;
-	case MOSQ_ACL_SUBSCRIBE:
-		return ACTION_SUBSCRIBE;
-	default:
-		return ACTION_NONE;
-	}
-}
+/* What is rare stays out of the hot function's frame. */
+#define COLD __attribute__((cold, noinline))
 
-static struct request request_of(
-	const struct guard *g, const struct mosquitto_evt_acl_check *ed)
-{
-	return (struct request){
-		.action = action_of(ed->access),
-		.qos = ed->qos,
-		.retain = ed->retain,
-		.payload_len = ed->payloadlen,
-		.topic = str_from(ed->topic),
-		.now_s = g->now_s,
-	};
-}
+/* By the three bits of an access; zero is ACTION_NONE. */
+static const uint8_t action_of[8] = {
+	[MOSQ_ACL_READ] = ACTION_RECEIVE,
+	[MOSQ_ACL_WRITE] = ACTION_PUBLISH,
+	[MOSQ_ACL_SUBSCRIBE] = ACTION_SUBSCRIBE,
+};
 
 /* ----------------------------------------------------------------- refusals */
 
 /* Who asked, for the log: a device (may be NULL) behind a client. */
-static int deny(struct guard *g, const struct mosquitto *client,
+static COLD int deny(struct guard *g, const struct mosquitto *client,
 	const struct device *d, const struct request *what, struct decision why)
 {
 	const char *address = mosquitto_client_address(client);
@@ -61,7 +44,7 @@ static int deny(struct guard *g, const struct mosquitto *client,
 	return MOSQ_ERR_ACL_DENIED;
 }
 
-static int deny_bound(struct guard *g, const struct mosquitto *client,
+static COLD int deny_bound(struct guard *g, const struct mosquitto *client,
 	struct binding *b, const struct request *what, struct decision why)
 {
 	const struct policy_class *class = b->badge->subject.class;
@@ -75,7 +58,7 @@ static int deny_bound(struct guard *g, const struct mosquitto *client,
 	return deny(g, client, &b->badge->device, what, why);
 }
 
-static int deny_stranger(struct guard *g, const struct mosquitto *client,
+static COLD int deny_stranger(struct guard *g, const struct mosquitto *client,
 	const struct request *what)
 {
 	struct decision why = {VERDICT_REFUSED, REASON_UNAVAILABLE, RULE_NONE};
@@ -118,7 +101,7 @@ static int deny_bypass(struct guard *g, const struct mosquitto *client,
  * the broker asks again for each queued message when the session is resumed:
  * so it needs no look-up, which a broadcast could not afford.
  */
-static int check_unbound(struct guard *g, const struct mosquitto *client,
+static COLD int check_unbound(struct guard *g, const struct mosquitto *client,
 	const struct request *what)
 {
 	const char *name = mosquitto_client_username(client);
@@ -145,7 +128,7 @@ static int check_unbound(struct guard *g, const struct mosquitto *client,
  * about again when it is resumed, and its will is judged now. A client with a
  * certificate is connected, so it is another one at the same address.
  */
-static int check_offline(struct guard *g, const struct mosquitto *client,
+static COLD int check_offline(struct guard *g, const struct mosquitto *client,
 	struct binding *b, const struct request *what)
 {
 	struct decision d;
@@ -166,15 +149,46 @@ static int check_offline(struct guard *g, const struct mosquitto *client,
 
 /* ------------------------------------------------------------------ the checks */
 
-/* True when CLIENT is the one that B was made for: a pointer is no identity. */
-static inline bool is_bound_to(
-	const struct mosquitto *client, const struct binding *b)
+/*
+ * True when CLIENT is the one that B was made for: a pointer is no identity.
+ * The username of a connected client is set by Weir and changes at SIGHUP
+ * only, so it is compared once after each; the client id every time.
+ */
+static inline bool is_bound_to(const struct guard *g,
+	const struct mosquitto *client, struct binding *b)
 {
-	const char *name = mosquitto_client_username(client);
 	const char *id = mosquitto_client_id(client);
+	const char *name;
 
-	return name != NULL && id != NULL && strcmp(id, b->client_id) == 0 &&
-	       strcmp(name, b->device_id) == 0;
+	if (id == NULL || strcmp(id, b->client_id) != 0)
+		return false;
+	if (b->state == BINDING_CONNECTED && b->named_at == g->reloads)
+		return true;
+	name = mosquitto_client_username(client);
+	if (name == NULL || strcmp(name, b->device_id) != 0)
+		return false;
+	b->named_at = g->reloads;
+	return true;
+}
+
+/* Whatever is not a connected device doing what it may. WHY: decide()'s
+ * refusal, or NULL when it was not asked. */
+static COLD int check_rest(struct guard *g,
+	const struct mosquitto_evt_acl_check *ed, const struct request *what,
+	const struct decision *why)
+{
+	struct binding *b = binding_find(&g->bindings, ed->client);
+
+	/* Who may no longer receive may always stop listening. */
+	if (ed->access == MOSQ_ACL_UNSUBSCRIBE)
+		return MOSQ_ERR_SUCCESS;
+	if (why != NULL)
+		return deny_bound(g, ed->client, b, what, *why);
+	if (b == NULL)
+		return check_unbound(g, ed->client, what);
+	if (!is_bound_to(g, ed->client, b))
+		return deny_stranger(g, ed->client, what);
+	return check_offline(g, ed->client, b, what);
 }
 
 int access_check(struct guard *g, const struct mosquitto_evt_acl_check *ed)
@@ -183,21 +197,20 @@ int access_check(struct guard *g, const struct mosquitto_evt_acl_check *ed)
 	struct request what;
 	struct decision d;
 
-	/* Who may no longer receive may always stop listening. */
-	if (ed->access == MOSQ_ACL_UNSUBSCRIBE)
-		return MOSQ_ERR_SUCCESS;
-	what = request_of(g, ed);
-	if (b == NULL)
-		return check_unbound(g, ed->client, &what);
-	if (!is_bound_to(ed->client, b))
-		return deny_stranger(g, ed->client, &what);
-	if (b->state != BINDING_CONNECTED)
-		return check_offline(g, ed->client, b, &what);
+	what.action = (enum action)action_of[ed->access & 7];
+	what.qos = ed->qos;
+	what.retain = ed->retain;
+	what.payload_len = ed->payloadlen;
+	what.topic = (struct str){ed->topic, strlen(ed->topic)};
+	what.now_s = g->now_s;
+	if (b == NULL || b->state != BINDING_CONNECTED ||
+		!is_bound_to(g, ed->client, b))
+		return check_rest(g, ed, &what, NULL);
 	judge_class(g, b->badge);
 	d = decide(g->policy, &b->badge->subject, &what);
 	if (d.verdict == VERDICT_ALLOWED)
 		return MOSQ_ERR_SUCCESS;
-	return deny_bound(g, ed->client, b, &what, d);
+	return check_rest(g, ed, &what, &d);
 }
 
 /* The message's Response Topic; given: free(). False: there is one and it

@@ -51,10 +51,11 @@ struct binding {
 	const void *client;  /* the broker's; compared, never followed */
 	struct badge *badge; /* NULL: a husk */
 	char *client_id;
-	uint8_t state;   /* enum binding_state */
-	bool superseded; /* a newer connection has taken the client id */
-	bool qos2;       /* its class let QoS 2 in when it changed */
-	bool stale;      /* the session may hold QoS 2 messages from before a
+	uint32_t named_at; /* the username was compared after that reload */
+	uint8_t state;     /* enum binding_state */
+	bool superseded;   /* a newer connection has taken the client id */
+	bool qos2;         /* its class let QoS 2 in when it changed */
+	bool stale;        /* the session may hold QoS 2 messages from before a
 			  * right was lost: it must not be resumed */
 	bool kick_queued, kicked;
 	int64_t kick_change; /* which change asked for it; 0: none */

@@ -23,6 +23,7 @@ struct guard {
 	struct binding_table bindings;
 	struct policy *policy; /* in force; never NULL after init */
 	uint32_t policy_gen;   /* +1 at every swap; 0: no policy */
+	uint32_t reloads;      /* +1 at the beginning and at the end of each */
 	bool reloading;        /* between RELOAD and the next TICK */
 	bool admitting;        /* the registry is to be trusted */
 	int64_t now_s;         /* Unix time, of the last tick */

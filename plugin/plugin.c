@@ -29,16 +29,22 @@ static uint64_t monotonic_ns(void)
 	return (uint64_t)t.tv_sec * UINT64_C(1000000000) + (uint64_t)t.tv_nsec;
 }
 
-/* Under load the broker ticks once a message: the coarse clocks are read
- * without a system call. */
+/* The coarse clocks are read without a system call. */
+static uint64_t coarse_ms(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
 static void read_clock(struct guard *g)
 {
 	struct timespec t;
 
 	(void)clock_gettime(CLOCK_REALTIME_COARSE, &t);
 	g->now_s = t.tv_sec;
-	(void)clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-	g->now_ms = (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+	g->now_ms = coarse_ms();
 }
 
 /* ---------------------------------------------------------------- the events */
@@ -57,6 +63,7 @@ static int on_reload(int event, void *data, void *userdata)
 	(void)event;
 	(void)data;
 	g->reloading = true;
+	g->reloads++;
 	return MOSQ_ERR_SUCCESS;
 }
 
@@ -91,14 +98,13 @@ static int on_disconnect(int event, void *data, void *userdata)
 	return MOSQ_ERR_SUCCESS;
 }
 
-static int on_tick(int event, void *data, void *userdata)
+static void work(struct guard *g)
 {
 	static const struct kicker by = {kick, monotonic_ns};
-	struct mosquitto_evt_tick *ed = data;
-	struct guard *g = userdata;
 	uint32_t ended;
 
-	(void)event;
+	if (g->reloading)
+		g->reloads++;
 	g->reloading = false;
 	read_clock(g);
 	follow_tick(g);
@@ -107,7 +113,20 @@ static int on_tick(int event, void *data, void *userdata)
 		count_u64(&g->meter->closed, ended);
 	follow_settle(g);
 	bindings_purge(&g->bindings);
+}
+
+/* Under load the broker ticks once a message: most ticks only look at the
+ * clock. */
+static int on_tick(int event, void *data, void *userdata)
+{
+	struct mosquitto_evt_tick *ed = data;
+	struct guard *g = userdata;
+
+	(void)event;
 	ed->BROKER_NEXT_TICK = TICK_MS;
+	if (g->reloading || g->kicks.n != 0 ||
+		coarse_ms() >= g->follow.next_poll_ms)
+		work(g);
 	return MOSQ_ERR_SUCCESS;
 }
 
@@ -177,6 +196,7 @@ EXPORTED int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier,
 	if (g == NULL)
 		return MOSQ_ERR_NOMEM;
 	g->identifier = identifier;
+	g->reloads = 1; /* a binding's zero: not compared yet */
 	read_clock(g);
 	if (!start_options(g, options, option_count, &e) || !start(g, &e)) {
 		report(MOSQ_LOG_ERR, "%s", e.msg);
