@@ -19,6 +19,8 @@ static const struct command *const FAMILIES[] = {
 	status_commands,
 	device_commands,
 	status_change_commands,
+	ca_commands,
+	cert_commands,
 	policy_commands,
 	explain_commands,
 	audit_commands,

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * weir cert issue, sign and add: certificates that become a device's.
+ *
+ * Order: the registration is written in an open transaction, which checks all
+ * there is to check; then the files appear, whole or not at all; then the
+ * transaction commits. So a failure of any step leaves neither file nor
+ * registration (the files of a failed commit are removed again). Only a crash
+ * in the instant between leaves files that are not registered: they let nobody
+ * in, and the next cert issue names them instead of overwriting them. The
+ * other order could leave a registered certificate whose key never was.
+ */
+#include "certs/issue.h"
+#include "certs/key.h"
+#include "certs/pem_file.h"
+#include "cli/ca_dir.h"
+#include "cli/cert_cmd.h"
+#include "cli/output.h"
+#include "cli/values.h"
+#include "io/x509.h"
+
+#include <openssl/crypto.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A certificate on its way into the registry. */
+struct issuing {
+	struct device device;
+	bool found;
+	struct ca *ca; /* NULL: it comes from elsewhere */
+	EVP_PKEY *key;
+	X509 *cert;
+	struct credential credential;
+	struct registry *r; /* in a transaction */
+};
+
+static void issuing_fini(struct issuing *i)
+{
+	if (i->found)
+		device_fini(&i->device);
+	ca_free(&i->ca);
+	EVP_PKEY_free(i->key);
+	X509_free(i->cert);
+	registry_close(&i->r);
+}
+
+bool cert_credential(
+	X509 *x, const char *id, struct credential *out, struct err *e)
+{
+	struct credential c = {.status = CREDENTIAL_ACTIVE};
+	struct certificate cert;
+	struct x509_names names;
+
+	if (!x509_read(x, &cert, e))
+		return false;
+	if (!cert.usable)
+		return err_set(e, ERR_INPUT,
+			"the broker would refuse this certificate: %s",
+			cert.problem);
+	x509_names(x, &names);
+	memcpy(c.fingerprint, cert.fingerprint, sizeof(c.fingerprint));
+	memcpy(c.spki, cert.spki, sizeof(c.spki));
+	(void)snprintf(c.device_id, sizeof(c.device_id), "%s", id);
+	(void)snprintf(c.serial, sizeof(c.serial), "%s", names.serial);
+	(void)snprintf(c.issuer, sizeof(c.issuer), "%s", names.issuer);
+	c.not_before_s = cert.not_before_s;
+	c.not_after_s = cert.not_after_s;
+	*out = c;
+	return true;
+}
+
+/* Opens a transaction, and finds the device of the first word. */
+static bool begin(struct cli *c, struct issuing *i, struct err *e)
+{
+	struct str id = cli_word(c, 0);
+
+	if (!device_id_valid(id))
+		return err_set(e, ERR_INPUT, "'%.*s' is no device id",
+			id.n < 80 ? (int)id.n : 80, id.p);
+	if (!cli_registry_begin(c, &i->r, e) ||
+		!registry_device(i->r, id, &i->device, &i->found, e))
+		return false;
+	if (!i->found)
+		return err_set(e, ERR_NOT_FOUND,
+			"there is no device '%s'; see weir device add", id.p);
+	if (i->device.status == DEVICE_RETIRED)
+		return err_set(e, ERR_CONFLICT,
+			"device '%s' is retired, and takes no certificate",
+			id.p);
+	return true;
+}
+
+static bool load_ca(const struct cli *c, struct issuing *i, struct err *e)
+{
+	char path[CLI_PATH_MAX];
+
+	return cli_ca_path(c, "ca.crt", path, sizeof(path), e) &&
+	       ca_load(c->ca, &i->ca, e) && ca_dir_record(c, i->r, e);
+}
+
+static bool make(struct cli *c, struct issuing *i, struct err *e)
+{
+	const char *days = args_get(c->args, "days");
+	int64_t n = DEVICE_DAYS_DEFAULT;
+	struct issue_options o = {.now_s = c->now_s};
+
+	if (days != NULL && !number_parse("--days", str_from(days), 1,
+				    CERT_DAYS_MAX, &n, e))
+		return false;
+	o.days = (int)n;
+	o.sim_in_cert = args_has(c->args, "sim-in-cert");
+	return issue_device(i->ca, &i->device, i->key, &o, &i->cert, e);
+}
+
+/* Writes the registration, which the commit makes true. */
+static bool enter(struct issuing *i, struct err *e)
+{
+	return cert_credential(i->cert, i->device.id, &i->credential, e) &&
+	       registry_credential_add(i->r, &i->credential, e);
+}
+
+static bool commit(struct issuing *i, struct err *e)
+{
+	int64_t seq;
+
+	return registry_commit(i->r, &seq, e);
+}
+
+static void warn_left_out(const struct cli *c, const struct issuing *i)
+{
+	int kind;
+
+	for (kind = SIMID_NONE + 1;
+		args_has(c->args, "sim-in-cert") && kind < SIMID_KINDS; kind++)
+		if (issue_left_out(i->ca, &i->device, (enum simid_kind)kind))
+			print_note("warning: the %s is not in the certificate: "
+				   "the CA has no enterprise number (weir ca "
+				   "init --pen)",
+				simid_name((enum simid_kind)kind));
+}
+
+/* CERT, KEY: files, NULL where there is none; TEXT: the PEM, or NULL. */
+static void print_result(const struct cli *c, const struct issuing *i,
+	const char *cert, const char *key, const char *text)
+{
+	const struct credential *cr = &i->credential;
+	char hex[FINGERPRINT_HEX], to[TIME_TEXT];
+	cJSON *o;
+
+	fingerprint_format(cr->fingerprint, hex);
+	if (c->json) {
+		o = json_new();
+		json_str(o, "device_id", cr->device_id);
+		json_str(o, "fingerprint", hex);
+		json_str(o, "serial", cr->serial);
+		json_int(o, "not_before_s", cr->not_before_s);
+		json_int(o, "not_after_s", cr->not_after_s);
+		json_str(o, "certificate", cert);
+		json_str(o, "key", key);
+		if (text != NULL)
+			json_str(o, "pem", text);
+		json_print(o);
+		return;
+	}
+	time_format(cr->not_after_s, to);
+	print_field("device", "%s", cr->device_id);
+	if (cert != NULL)
+		print_field("certificate", "%s", cert);
+	if (key != NULL)
+		print_field("key", "%s", key);
+	print_field("valid until", "%s", to);
+	print_field("fingerprint", "%s", hex);
+}
+
+/* ---------------------------------------------------------------------- issue */
+
+static bool save_pair(struct issuing *i, const char *dir, struct err *e)
+{
+	char *cert = path_join(dir, i->device.id, ".crt");
+	char *key = path_join(dir, i->device.id, ".key");
+	bool ok = false;
+
+	if (cert == NULL || key == NULL) {
+		(void)err_set(e, ERR_ENVIRONMENT, "out of memory");
+	} else if (dir_make(dir, e) &&
+		   pem_pair_save(dir, i->device.id, i->key, i->cert, e)) {
+		ok = commit(i, e);
+		if (!ok) {
+			(void)unlink(cert);
+			(void)unlink(key);
+		}
+	}
+	free(cert);
+	free(key);
+	return ok;
+}
+
+bool run_cert_issue(struct cli *c, struct err *e)
+{
+	const char *dir = args_get(c->args, "out");
+	struct issuing i = {.found = false};
+	char *cert = NULL, *key = NULL;
+	bool ok;
+
+	if (dir == NULL)
+		dir = ".";
+	ok = begin(c, &i, e) && load_ca(c, &i, e) && key_generate(&i.key, e) &&
+	     make(c, &i, e) && enter(&i, e) && save_pair(&i, dir, e);
+	if (ok) {
+		warn_left_out(c, &i);
+		cert = path_join(dir, i.device.id, ".crt");
+		key = path_join(dir, i.device.id, ".key");
+		print_result(c, &i, cert, key, NULL);
+	}
+	free(cert);
+	free(key);
+	issuing_fini(&i);
+	return ok;
+}
+
+/* ----------------------------------------------------------------------- sign */
+
+/* Into a file before the commit; on standard output after it, so that nobody
+ * is handed a certificate that is not registered. */
+static bool hand_out(struct cli *c, struct issuing *i, struct err *e)
+{
+	const char *out = args_get(c->args, "out");
+	char *text = NULL;
+	size_t len;
+
+	if (out != NULL && strcmp(out, "-") != 0) {
+		if (!pem_cert_save(out, i->cert, e))
+			return false;
+		if (!commit(i, e)) {
+			(void)unlink(out);
+			return false;
+		}
+		print_result(c, i, out, NULL, NULL);
+		return true;
+	}
+	if (!pem_cert_text(i->cert, &text, &len, e))
+		return false;
+	if (!commit(i, e)) {
+		OPENSSL_free(text);
+		return false;
+	}
+	if (c->json)
+		print_result(c, i, NULL, NULL, text);
+	else
+		(void)fputs(text, stdout);
+	OPENSSL_free(text);
+	return true;
+}
+
+bool run_cert_sign(struct cli *c, struct err *e)
+{
+	const char *csr = args_get(c->args, "csr");
+	struct issuing i = {.found = false};
+	bool ok;
+
+	if (csr == NULL)
+		return err_set(e, ERR_INPUT,
+			"which request? Give --csr FILE, or --csr -");
+	/* The request first: standard input may be slow, and the registry is
+	 * locked from begin() on. */
+	ok = csr_load(csr, &i.key, e) && begin(c, &i, e) && load_ca(c, &i, e) &&
+	     make(c, &i, e) && enter(&i, e) && hand_out(c, &i, e);
+	if (ok)
+		warn_left_out(c, &i);
+	issuing_fini(&i);
+	return ok;
+}
+
+/* ------------------------------------------------------------------------ add */
+
+static bool check_added(X509 *x, const struct cli *c,
+	const struct credential *cr, struct err *e)
+{
+	struct x509_names names;
+
+	x509_names(x, &names);
+	if (names.is_ca)
+		return err_set(e, ERR_INPUT,
+			"this is a CA's certificate, not a device's");
+	if (!names.client_auth)
+		return err_set(e, ERR_INPUT,
+			"the certificate is not for TLS clients: its "
+			"extendedKeyUsage lacks clientAuth");
+	if (c->now_s > cr->not_after_s)
+		return err_set(
+			e, ERR_INPUT, "the certificate has expired already");
+	return true;
+}
+
+/* What the certificate states of a SIM and the registry says otherwise. */
+static void warn_stated(const struct issuing *i)
+{
+	struct certificate cert;
+	int kind;
+
+	if (!x509_read(i->cert, &cert, NULL))
+		return;
+	for (kind = SIMID_NONE + 1; kind < SIMID_KINDS; kind++) {
+		const char *stated = cert.stated[kind];
+
+		if (stated[0] != '\0' &&
+			!simid_same(&i->device.sim[kind], str_from(stated)))
+			print_note("warning: the certificate states an %s that "
+				   "is not the device's, so the broker will "
+				   "refuse it (sim_mismatch)",
+				simid_name((enum simid_kind)kind));
+	}
+}
+
+bool run_cert_add(struct cli *c, struct err *e)
+{
+	const char *file = args_get(c->args, "cert");
+	struct issuing i = {.found = false};
+	bool ok;
+
+	if (file == NULL)
+		return err_set(
+			e, ERR_INPUT, "which certificate? Give --cert FILE");
+	ok = x509_load(file, &i.cert, e) && begin(c, &i, e) && enter(&i, e) &&
+	     check_added(i.cert, c, &i.credential, e) && commit(&i, e);
+	if (ok) {
+		warn_stated(&i);
+		print_result(c, &i, file, NULL, NULL);
+	}
+	issuing_fini(&i);
+	return ok;
+}
