@@ -44,8 +44,9 @@ static const char *stated_text(
 {
 	size_t n = strlen(stated), i;
 
-	for (i = 0; i <= n; i++)
-		out[i] = !c->show_ids && i >= 6 && i + 2 < n ? '*' : stated[i];
+	memcpy(out, stated, n + 1);
+	for (i = 6; !c->show_ids && i + 2 < n; i++)
+		out[i] = '*';
 	if (!c->show_ids && n < 12)
 		memset(out, '*', n < 4 ? n : 4);
 	return out;

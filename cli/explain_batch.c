@@ -100,7 +100,8 @@ static bool parse_number(const char *what, struct str text, int64_t high,
 	return text.n == 0 || number_parse(what, text, 0, high, out, e);
 }
 
-/* Cuts LINE at its tabs; false when there are too many. */
+/* Cuts LINE at its tabs; what is missing stays empty. False when there are too
+ * many. */
 static bool split(struct str line, struct str col[static COLUMNS])
 {
 	size_t i;
@@ -111,11 +112,8 @@ static bool split(struct str line, struct str col[static COLUMNS])
 		size_t n = tab != NULL ? (size_t)(tab - line.p) : line.n;
 
 		col[i] = (struct str){line.p, n};
-		if (tab == NULL) {
-			while (++i < COLUMNS)
-				col[i] = (struct str){NULL, 0};
+		if (tab == NULL)
 			return true;
-		}
 		line = (struct str){tab + 1, line.n - n - 1};
 	}
 	return false;
@@ -123,7 +121,7 @@ static bool split(struct str line, struct str col[static COLUMNS])
 
 static bool parse(struct str line, struct question *q, struct err *e)
 {
-	struct str col[COLUMNS];
+	struct str col[COLUMNS] = {{NULL, 0}};
 	int64_t qos, bytes;
 
 	if (!split(line, col))
@@ -169,8 +167,8 @@ static void answer(const struct policy *policy, struct decision d)
 
 static bool ask(struct batch *b, struct str line, struct err *e)
 {
+	struct question q = {.device = {NULL, 0}};
 	const struct asked *a;
-	struct question q;
 
 	if (!parse(line, &q, e) || !find_device(b, q.device, &a, e))
 		return false;

@@ -194,57 +194,54 @@ static struct subject who_is(const struct policy *p)
 
 static const struct {
 	const char *rule; /* publish and subscribe, at the defaults */
-	enum action action;
 	const char *topic;
-	uint8_t qos;
-	bool retain;
-	enum reason reason;
 	const char *expect; /* "": none */
-	bool instead;
+	enum action action;
+	enum reason reason;
+	uint8_t qos;
+	bool retain, instead;
 } suggestions[] = {
-	{"pay/${device}/status", ACTION_PUBLISH, "pay/till-8/status", 1, false,
-		REASON_NO_RULE, "\"pay/till-8/status\"", false},
-	{"pay/${device}/status", ACTION_PUBLISH, "pay/till-7/stat", 1, false,
-		REASON_NO_RULE, "\"pay/${device}/stat\"", false},
-	{"pay/${device}/status", ACTION_PUBLISH, "pay/till-7/status", 2, false,
-		REASON_QOS,
-		"{\"topic\": \"pay/${device}/status\", \"max_qos\": 2}", true},
-	{"pay/${device}/status", ACTION_PUBLISH, "pay/till-7/status", 0, true,
-		REASON_RETAIN,
+	{"pay/${device}/status", "pay/till-8/status", "\"pay/till-8/status\"",
+		ACTION_PUBLISH, REASON_NO_RULE, 1, false, false},
+	{"pay/${device}/status", "pay/till-7/stat", "\"pay/${device}/stat\"",
+		ACTION_PUBLISH, REASON_NO_RULE, 1, false, false},
+	{"pay/${device}/status", "pay/till-7/status",
+		"{\"topic\": \"pay/${device}/status\", \"max_qos\": 2}",
+		ACTION_PUBLISH, REASON_QOS, 2, false, true},
+	{"pay/${device}/status", "pay/till-7/status",
 		"{\"topic\": \"pay/${device}/status\", \"retain\": true}",
-		true},
-	{"x", ACTION_PUBLISH, "y/till-7", 2, true, REASON_NO_RULE,
+		ACTION_PUBLISH, REASON_RETAIN, 0, true, true},
+	{"x", "y/till-7",
 		"{\"topic\": \"y/${device}\", \"max_qos\": 2, \"retain\": "
 		"true}",
-		false},
-	{"x", ACTION_PUBLISH, "gw-till-7/v", 0, false, REASON_NO_RULE,
-		"\"gw-${device}/v\"", false},
-	{"x", ACTION_PUBLISH, "till-77/v", 0, false, REASON_NO_RULE,
-		"\"till-77/v\"", false},
-	{"x", ACTION_PUBLISH, "a/north/234150123456789", 0, false,
-		REASON_NO_RULE, "\"a/${attr.zone}/${imsi}\"", false},
-	{"x", ACTION_PUBLISH, "north/south", 0, false, REASON_NO_RULE,
-		"\"north/south\"", false},
-	{"notice/${class}/a", ACTION_PUBLISH, "notice/till/b", 0, false,
-		REASON_NO_RULE, "\"notice/${class}/b\"", false},
-	{"x", ACTION_PUBLISH, "q\"\\", 0, false, REASON_NO_RULE,
-		"\"q\\\"\\\\\"", false},
-	{"x", ACTION_PUBLISH, "${device}", 0, false, REASON_NO_RULE, "", false},
-	{"x", ACTION_PUBLISH, "a/${oops}", 0, false, REASON_NO_RULE, "", false},
-	{"x", ACTION_PUBLISH, "a/+", 0, false, REASON_MALFORMED, "", false},
-	{"x", ACTION_PUBLISH, "", 0, false, REASON_MALFORMED, "", false},
-	{"pay/${device}/+", ACTION_SUBSCRIBE, "pay/till-7/#", 1, false,
-		REASON_FILTER_TOO_WIDE, "\"pay/${device}/#\"", false},
-	{"pay/${device}/+", ACTION_SUBSCRIBE, "$share/g/pay/till-7/+", 1, false,
-		REASON_NO_RULE,
+		ACTION_PUBLISH, REASON_NO_RULE, 2, true, false},
+	{"x", "gw-till-7/v", "\"gw-${device}/v\"", ACTION_PUBLISH,
+		REASON_NO_RULE, 0, false, false},
+	{"x", "till-77/v", "\"till-77/v\"", ACTION_PUBLISH, REASON_NO_RULE, 0,
+		false, false},
+	{"x", "a/north/234150123456789", "\"a/${attr.zone}/${imsi}\"",
+		ACTION_PUBLISH, REASON_NO_RULE, 0, false, false},
+	{"x", "north/south", "\"north/south\"", ACTION_PUBLISH, REASON_NO_RULE,
+		0, false, false},
+	{"notice/${class}/a", "notice/till/b", "\"notice/${class}/b\"",
+		ACTION_PUBLISH, REASON_NO_RULE, 0, false, false},
+	{"x", "q\"\\", "\"q\\\"\\\\\"", ACTION_PUBLISH, REASON_NO_RULE, 0,
+		false, false},
+	{"x", "${device}", "", ACTION_PUBLISH, REASON_NO_RULE, 0, false, false},
+	{"x", "a/${oops}", "", ACTION_PUBLISH, REASON_NO_RULE, 0, false, false},
+	{"x", "a/+", "", ACTION_PUBLISH, REASON_MALFORMED, 0, false, false},
+	{"x", "", "", ACTION_PUBLISH, REASON_MALFORMED, 0, false, false},
+	{"pay/${device}/+", "pay/till-7/#", "\"pay/${device}/#\"",
+		ACTION_SUBSCRIBE, REASON_FILTER_TOO_WIDE, 1, false, false},
+	{"pay/${device}/+", "$share/g/pay/till-7/+",
 		"{\"topic\": \"pay/${device}/+\", \"max_qos\": 1, \"shared\": "
 		"[\"g\"]}",
-		true},
-	{"x", ACTION_SUBSCRIBE, "$share/g/y", 1, false, REASON_NO_RULE,
-		"{\"topic\": \"y\", \"shared\": [\"g\"]}", false},
-	{"x", ACTION_SUBSCRIBE, "$share/+/y", 1, false, REASON_MALFORMED, "",
+		ACTION_SUBSCRIBE, REASON_NO_RULE, 1, false, true},
+	{"x", "$share/g/y", "{\"topic\": \"y\", \"shared\": [\"g\"]}",
+		ACTION_SUBSCRIBE, REASON_NO_RULE, 1, false, false},
+	{"x", "$share/+/y", "", ACTION_SUBSCRIBE, REASON_MALFORMED, 1, false,
 		false},
-	{"x", ACTION_RECEIVE, "y", 2, true, REASON_NO_RULE, "\"y\"", false},
+	{"x", "y", "\"y\"", ACTION_RECEIVE, REASON_NO_RULE, 2, true, false},
 };
 
 static void test_suggest(void **state)
@@ -364,61 +361,82 @@ static struct str random_text(struct rng *g, const char *const *texts,
 
 #define RULES 3
 
-/* One random policy and request; true when a rule was suggested. */
-static bool suggestion_holds(struct rng *g)
-{
-	char rules[RULES][128], topic[128], shared[160];
-	char out[EXPLAIN_SUGGEST_CAP];
+/* One random policy and request. */
+struct trial {
+	char rules[RULES][128], topic[160], suggest[EXPLAIN_SUGGEST_CAP];
 	struct rule_spec list[RULES + 1];
-	struct str group = {NULL, 0};
-	struct request what = {
+	struct request what;
+	uint32_t instead;
+};
+
+static void trial_make(struct rng *g, struct trial *t)
+{
+	char text[128];
+	unsigned n_levels;
+	size_t i;
+
+	for (i = 0; i < RULES; i++) {
+		t->list[i] = rule("");
+		t->list[i].topic = random_text(g, rule_levels, 8, t->rules[i]);
+		t->list[i].max_qos = (uint8_t)rng_below(g, 3);
+		/* Distinct, or the same rule would stand there twice. */
+		t->list[i].max_bytes = 500 + (uint32_t)i;
+	}
+	t->what = (struct request){
 		.action = (enum action)(ACTION_PUBLISH + rng_below(g, 3)),
 		.qos = (uint8_t)rng_below(g, 3),
 		.retain = rng_below(g, 2) != 0,
 		.payload_len = rng_below(g, 2000),
 	};
-	bool publish = what.action == ACTION_PUBLISH;
-	unsigned n_levels = what.action == ACTION_SUBSCRIBE ? 11 : 9;
-	struct policy *p;
-	struct subject who;
-	struct decision d;
-	uint32_t instead;
-	size_t i, n;
+	n_levels = t->what.action == ACTION_SUBSCRIBE ? 11 : 9;
+	(void)random_text(g, topic_levels, n_levels, text);
+	(void)snprintf(t->topic, sizeof(t->topic), "%s%s",
+		t->what.action == ACTION_SUBSCRIBE && rng_below(g, 4) == 0
+			? "$share/g/"
+			: "",
+		text);
+	t->what.topic = str_from(t->topic);
+}
 
-	for (i = 0; i < RULES; i++) {
-		list[i] = rule("");
-		list[i].topic = random_text(g, rule_levels, 8, rules[i]);
-		list[i].max_qos = (uint8_t)rng_below(g, 3);
-		/* Distinct, or the same rule would stand there twice. */
-		list[i].max_bytes = 500 + (uint32_t)i;
-	}
-	what.topic = random_text(g, topic_levels, n_levels, topic);
-	if (what.action == ACTION_SUBSCRIBE && rng_below(g, 4) == 0) {
-		(void)snprintf(shared, sizeof(shared), "$share/g/%s", topic);
-		what.topic = str_from(shared);
-	}
-	p = compile(list, publish ? RULES : 0, list, publish ? 0 : RULES);
-	who = who_is(p);
-	d = decide(p, &who, &what);
-	n = d.verdict == VERDICT_REFUSED
-		    ? explain_suggest(p, &who, &what, &d, &instead, out)
-		    : 0;
-	/* All but what is malformed can be allowed. */
-	if (n == 0 && d.verdict == VERDICT_REFUSED)
-		assert_string_equal(reason_name(d.reason), "malformed");
+/* Asks about T under its first N rules. */
+static struct decision trial_ask(struct trial *t, size_t n, bool suggest)
+{
+	bool publish = t->what.action == ACTION_PUBLISH;
+	struct policy *p =
+		compile(t->list, publish ? n : 0, t->list, publish ? 0 : n);
+	struct subject who = who_is(p);
+	struct decision d = decide(p, &who, &t->what);
+
+	if (suggest)
+		(void)explain_suggest(
+			p, &who, &t->what, &d, &t->instead, t->suggest);
 	policy_free(&p);
-	if (n == 0)
+	return d;
+}
+
+/* True when a rule was suggested; it must allow what was refused. */
+static bool suggestion_holds(struct rng *g)
+{
+	struct str group = {NULL, 0};
+	struct decision d;
+	struct trial t;
+	bool instead;
+
+	trial_make(g, &t);
+	d = trial_ask(&t, RULES, true);
+	if (d.verdict == VERDICT_ALLOWED || d.reason == REASON_MALFORMED) {
+		assert_string_equal(t.suggest, "");
 		return false;
-	list[instead != RULE_NONE ? instead : RULES] =
-		parse_rule(out, publish, &group);
-	n = instead != RULE_NONE ? RULES : RULES + 1;
-	p = compile(list, publish ? n : 0, list, publish ? 0 : n);
-	who = who_is(p);
-	d = decide(p, &who, &what);
+	}
+	/* All but what is malformed can be allowed. */
+	assert_string_not_equal(t.suggest, "");
+	instead = t.instead != RULE_NONE;
+	t.list[instead ? t.instead : RULES] =
+		parse_rule(t.suggest, t.what.action == ACTION_PUBLISH, &group);
+	d = trial_ask(&t, instead ? RULES : RULES + 1, false);
 	if (d.verdict != VERDICT_ALLOWED)
-		fail_msg("%.*s: %s, with %s", STR_ARG(what.topic),
-			reason_name(d.reason), out);
-	policy_free(&p);
+		fail_msg("%s: %s, with %.*s", t.topic, reason_name(d.reason),
+			STR_ARG(t.list[instead ? t.instead : RULES].topic));
 	return true;
 }
 
