@@ -13,7 +13,7 @@
 # With --once it ends there; the exit status says whether all went as told.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-export PATH=$PATH:/usr/sbin
+export PATH=$PATH:/usr/sbin LC_ALL=C.UTF-8
 
 once=
 case "${1-}" in
@@ -98,7 +98,7 @@ dir=$(mktemp -d "${TMPDIR:-/tmp}/weir-quickstart.XXXXXX")
 chmod 0711 "$dir" # the broker's user passes through, and lists nothing
 weir=$PWD/build/bin/weir
 export WEIR_STATE=$dir/state WEIR_CA=$dir/ca
-children=()
+children=() listeners=()
 
 clean_up() {
 	local pid
@@ -130,13 +130,14 @@ await() {
 	return 1
 }
 
-# Stamps each line with the time it came.
+# Stamps each line with the time it came, and the end with a line of its own.
 stamp() {
 	local text
 
 	while IFS= read -r text; do
 		printf '%s %s\n' "$EPOCHREALTIME" "$text"
 	done
+	printf '%s the client ended\n' "$EPOCHREALTIME"
 }
 
 # What CLIENT (certificate $dir/certs/CLIENT.crt) is called with, besides a
@@ -167,12 +168,12 @@ listen() {
 	mkfifo "$dir/$id.pipe"
 	stdbuf -oL mosquitto_sub "${args[@]}" -i "$id" -q 1 -d \
 		-F 'message %t %p' >"$dir/$id.pipe" 2>&1 &
-	children+=($!)
+	children+=($!) listeners+=($!)
 	exec {fd}< <(stamp <"$dir/$id.pipe")
 	await "$fd" 'Subscribed \(mid' 10
 }
 
-# reason NAME: the newest line of the broker's log that names the reason.
+# logged REASON: the newest line of the broker's log that names the reason.
 logged() {
 	grep -E "(^|[^a-z_])$1([^a-z_]|\$)" "$dir/broker/log" | tail -n 1
 }
@@ -191,10 +192,11 @@ tell 'meter-12 and meter-13, and a backend service, ledger'
 run "$weir" device list
 
 chapter 'A certificate for each'
-run "$weir" ca init --name 'Quickstart CA'
+run "$weir" ca init --name Quickstart
 run "$weir" ca server --host localhost --ip 127.0.0.1 --out "$dir/broker"
-for id in till-7 meter-12 ledger; do
-	run "$weir" cert issue "$id" --out "$dir/certs"
+run "$weir" cert issue till-7 --out "$dir/certs"
+for id in meter-12 ledger; do
+	run "$weir" cert issue "$id" --out "$dir/certs" | sed -n 1p
 done
 
 # ------------------------------------------------------------------ broker
@@ -319,7 +321,7 @@ check "$status" 'till-7 is connected and waits for commands'
 begin=$EPOCHREALTIME
 status=0
 run "$weir" cert revoke till-7 --wait 5s || status=1
-await "$fd_till" 'received DISCONNECT|sending CONNECT' 5 || status=1
+await "$fd_till" 'received DISCONNECT|sending CONNECT|client ended$' 5 || status=1
 ended=${line%% *}
 took=$(awk "BEGIN { printf \"%.3f\", $ended - $begin }")
 awk "BEGIN { exit !($took >= 0 && $took < 1) }" || status=1
@@ -339,6 +341,9 @@ if [ -n "$once" ]; then
 	exit
 fi
 
+# The demonstration's clients would fight yours for their client ids.
+kill "${listeners[@]}" 2>/dev/null || true
+
 cat <<END
 
   The broker keeps running. In another terminal, as root:
@@ -352,6 +357,7 @@ cat <<END
     mosquitto_sub \$tls \$(as ledger) -v -t meter/+/reading &
     mosquitto_pub \$tls \$(as meter-12) -t meter/meter-12/reading -m 231.0V
     weir explain meter-12 subscribe grid/south/tariff
+    weir cert issue till-7 --out $dir/certs     # a new one after the revoked
     weir suspend meter-12 --reason 'trying it out' --wait 5s
     weir status
     weir audit list

@@ -20,7 +20,7 @@ for dir in examples/*/; do
 	expected=$example/expected.tsv
 	[ -f "$expected" ] || continue
 	state=$work/${example##*/}
-	WEIR_STATE=$state "$example/setup.sh" "$weir" >"$work/setup.log" || {
+	WEIR_STATE=$state "$example/setup.sh" "$weir" >"$work/setup.log" 2>&1 || {
 		cat "$work/setup.log"
 		printf '%s: setup failed\n' "$example"
 		status=1
