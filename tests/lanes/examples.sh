@@ -7,6 +7,6 @@ set -euo pipefail
 # shellcheck source=tests/support/lib.sh
 . tests/support/lib.sh
 
-build_release
+build_release weir mosquitto_weir
 tests/support/golden.sh
 examples/quickstart.sh --once

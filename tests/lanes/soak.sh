@@ -8,7 +8,7 @@ set -euo pipefail
 . tests/support/lib.sh
 
 WEIR_FUZZ_S=${WEIR_FUZZ_S:-600} tests/lanes/fuzz.sh
-build_release
+build_release weir mosquitto_weir
 for ((i = 1; i <= 10; i++)); do
 	echo "integration tests, round $i of 10"
 	run_pytest build

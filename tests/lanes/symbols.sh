@@ -7,5 +7,5 @@ set -euo pipefail
 # shellcheck source=tests/support/lib.sh
 . tests/support/lib.sh
 
-build_release
+build_release weir mosquitto_weir
 tests/support/symbols.sh build

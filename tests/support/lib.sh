@@ -27,9 +27,9 @@ build() { # TREE [TARGET…]
 	cmake --build "$tree" -j "$jobs" "${targets[@]}"
 }
 
-build_release() {
+build_release() { # [TARGET…]
 	configure build -DCMAKE_BUILD_TYPE=Release
-	build build
+	build build "$@"
 }
 
 build_asan() {
