@@ -6,6 +6,6 @@ set -euo pipefail
 # shellcheck source=tests/support/lib.sh
 . tests/support/lib.sh
 
-build_release
+build_release all
 configure build-clang -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=Release
 build build-clang

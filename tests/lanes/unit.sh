@@ -6,5 +6,5 @@ set -euo pipefail
 # shellcheck source=tests/support/lib.sh
 . tests/support/lib.sh
 
-build_release
+build_release all
 run_ctest build
