@@ -181,7 +181,7 @@ static void test_levels(void **state)
 /* One filter and rule set for each naive way to get containment wrong. */
 static void test_cover_pitfalls(void **state)
 {
-	static const struct {
+	const struct {
 		const char *filter;
 		struct str rules[3];
 		bool covered;
