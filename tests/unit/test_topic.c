@@ -14,7 +14,7 @@
 
 static void test_valid(void **state)
 {
-	static const struct {
+	const struct {
 		struct str s;
 		bool topic, filter;
 	} table[] = {
@@ -76,7 +76,7 @@ static void test_length(void **state)
 /* The examples of MQTT 5.0 §4.7.1 and §4.7.2, and their opposites. */
 static void test_match(void **state)
 {
-	static const struct {
+	const struct {
 		const char *filter, *topic;
 		bool match;
 	} table[] = {
@@ -123,7 +123,7 @@ static void test_match(void **state)
 
 static void test_share(void **state)
 {
-	static const struct {
+	const struct {
 		const char *filter, *group, *rest; /* group NULL: malformed */
 	} table[] = {
 		{"a/b", "", "a/b"},
@@ -155,7 +155,7 @@ static void test_share(void **state)
 
 static void test_levels(void **state)
 {
-	static const struct {
+	const struct {
 		const char *text, *joined;
 	} table[] = {{"", "[]"}, {"a", "[a]"}, {"/", "[][]"}, {"a/", "[a][]"},
 		{"/a", "[][a]"}, {"a//b/", "[a][][b][]"}};
