@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The weir command on a state directory and a CA of its own."""
+
+import json
+import os
+import pathlib
+import pwd
+import subprocess
+
+REPO = pathlib.Path(__file__).resolve().parents[2]
+WEIR = os.path.join(os.environ.get("WEIR_BUILD", REPO / "build"), "bin", "weir")
+EXAMPLE = REPO / "examples" / "first-light"
+
+
+class Weir:
+    def __init__(self, folder):
+        self.folder = folder
+        self.ca = folder / "ca"
+
+    def __call__(self, *args, stdin=b"", **more):
+        environment = dict(os.environ, HOME=str(self.folder),
+                           WEIR_STATE=str(self.folder / "state"),
+                           WEIR_CA=str(self.ca))
+        return subprocess.run(
+            [WEIR, *map(str, args)], input=stdin, env=environment,
+            cwd=self.folder, timeout=60, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, **more)
+
+    def ok(self, *args, **more):
+        done = self(*args, **more)
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout.decode()
+
+    def json(self, *args, status=0, **more):
+        done = self("--json", *args, **more)
+        assert done.returncode == status, done.stderr.decode()
+        return json.loads(done.stdout)
+
+    def lines(self, *args):
+        return [json.loads(x) for x in self.ok("--json", *args).splitlines()]
+
+    def fails(self, status, *args, says="", **more):
+        done = self(*args, **more)
+        text = done.stderr.decode()
+        assert done.returncode == status, (done.stdout, text)
+        assert "weir: " in text
+        assert says in text, text
+        return text
+
+    def revision(self):
+        return self.json("status")["registry"]["revision"]
+
+    def actions(self):
+        return [a["action"] for a in self.lines("audit", "list", "-n", "all")]
+
+
+def make(folder):
+    """A registry with the example's policy and devices."""
+    w = Weir(folder)
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    w.ok("init", "--broker-user", user)
+    w.ok("policy", "apply", EXAMPLE / "policy.json")
+    for device, more in (
+            ("till-7", ["--class", "payment-terminal",
+                        "--iccid", "8944010000000000017",
+                        "--imei", "356638061234511"]),
+            ("till-8", ["--class", "payment-terminal",
+                        "--iccid", "8944010000000000025",
+                        "--imei", "356638061234529"]),
+            ("meter-12", ["--class", "meter", "--attr", "zone=north",
+                          "--attr", "zone=south",
+                          "--iccid", "8944010000000000033"]),
+            ("meter-13", ["--class", "meter"]),
+            ("ledger", ["--class", "backend"])):
+        w.ok("device", "add", device, *more)
+    return w
+
+
+def openssl(*args, **more):
+    return subprocess.run(["openssl", *map(str, args)], check=True,
+                          capture_output=True, timeout=60, **more).stdout
