@@ -21,6 +21,12 @@ struct str {
 /* A struct str of a string literal. */
 #define STR(literal) ((struct str){(literal), sizeof(literal) - 1})
 
+/* The same as an initializer, where C wants a constant. */
+#define STR_INIT(literal)                                                      \
+	{                                                                      \
+		(literal), sizeof(literal) - 1                                 \
+	}
+
 /* The arguments that printf's "%.*s" takes for S (at most INT_MAX bytes). */
 #define STR_ARG(s) (int)(s).n, ((s).n != 0 ? (s).p : "")
 

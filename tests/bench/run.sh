@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Instructions per decision and per ACL callback, counted by callgrind in
+# build/ (Release), against the ceilings of core/decide.h and plugin/access.h.
+# Instruction counts repeat from run to run, whatever else the machine does.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+calls=10000
+status=0
+
+# count FUNCTION PROGRAM RULES: instructions per call of FUNCTION
+count() {
+	local out
+
+	out=$(valgrind --tool=callgrind --toggle-collect="$1" \
+		--callgrind-out-file=/dev/null "build/bin/$2" "$3" "$calls" 2>&1) || {
+		printf 'bench: %s failed:\n%s\n' "$2" "$out" >&2
+		return 1
+	}
+	printf '%s\n' "$out" |
+		awk -v calls="$calls" '/Collected/ { print int($4 / calls) }'
+}
+
+# hold VALUE CEILING: marks a value above its ceiling
+hold() {
+	if [ "$1" -gt "$2" ]; then
+		status=1
+		printf '%s > %s!' "$1" "$2"
+	else
+		printf '%s' "$1"
+	fi
+}
+
+printf 'instructions to allow one publish (topic of 3 levels, 24 bytes)\n'
+printf '%8s %18s %32s\n' rules 'decide() <= 200' 'ACL callback beyond it <= 130'
+for rules in 1 8 50 1000; do
+	decide=$(count decide bench_decide "$rules")
+	access=$(count access_check bench_access "$rules")
+	printf '%8s %18s %32s\n' "$rules" "$(hold "$decide" 200)" \
+		"$(hold $((access - decide)) 130)"
+	[ "$decide" -le 200 ] && [ $((access - decide)) -le 130 ] || status=1
+done
+exit "$status"
