@@ -52,6 +52,7 @@ struct binding {
 	struct badge *badge; /* NULL: a husk */
 	char *client_id;
 	uint32_t named_at; /* the username was compared after that reload */
+	uint32_t epoch;    /* of the registry file it was judged by */
 	uint8_t state;     /* enum binding_state */
 	bool superseded;   /* a newer connection has taken the client id */
 	bool qos2;         /* its class let QoS 2 in when it changed */
@@ -61,7 +62,6 @@ struct binding {
 	int64_t kick_change; /* which change asked for it; 0: none */
 	int64_t due_s;       /* when to judge again: plugin/due.h */
 	size_t due_at;       /* its place in the heap, from 1; 0: not there */
-	uint32_t epoch;      /* of the registry file it was judged by */
 	uint64_t client_hash, device_hash;
 	struct binding *same_device; /* next binding of the device */
 	struct binding *prev, *next; /* in its state's list */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "plugin/judge.h"
 
+#include "plugin/report.h"
+
 /* ------------------------------------------------------- what is registered */
 
 struct rows {
@@ -95,6 +97,8 @@ static void bar(
 	struct guard *g, struct binding *b, enum reason reason, int64_t change)
 {
 	b->badge->subject.barred = reason;
+	if (b->state == BINDING_CONNECTED && !b->kick_queued && !b->kicked)
+		report_ended(g, b, reason);
 	kick_add(&g->kicks, &g->outcomes, b, change);
 }
 

@@ -17,16 +17,37 @@ void report(int level, const char *fmt, ...)
 	mosquitto_log_printf(level, "weir: %s", line);
 }
 
-void report_refusal(struct guard *g, struct refusal *r, uint32_t rule)
+static void write_line(struct guard *g, const struct refusal *r, uint32_t rule)
 {
 	char place[RULE_PLACE_MAX], line[REFUSAL_LINE];
+	struct refusal placed = *r;
 	uint32_t suppressed;
 
-	count_u64(&g->meter->refused, 1);
 	if (!refusal_admit(&g->refusals, r, g->now_ms, &suppressed))
 		return;
 	(void)policy_rule_place(g->policy, rule, place);
-	r->place = place;
-	(void)refusal_format(r, suppressed, line);
+	placed.place = place;
+	(void)refusal_format(&placed, suppressed, line);
 	mosquitto_log_printf(MOSQ_LOG_WARNING, "%s", line);
+}
+
+void report_refusal(struct guard *g, const struct refusal *r, uint32_t rule)
+{
+	count_u64(&g->meter->refused, 1);
+	write_line(g, r, rule);
+}
+
+void report_ended(struct guard *g, const struct binding *b, enum reason reason)
+{
+	struct refusal r = {
+		.action = ACTION_CONNECT,
+		.reason = reason,
+		.device = b->device_id,
+		.class_name = b->badge->device.class_name,
+		.client_id = b->client_id,
+		.address = b->address,
+		.note = "connection=ended",
+	};
+
+	write_line(g, &r, RULE_NONE);
 }

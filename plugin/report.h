@@ -8,6 +8,7 @@
 #include "plugin/broker.h"
 #include "plugin/refusal.h"
 
+struct binding;
 struct guard;
 
 /* `weir: …` at LEVEL (MOSQ_LOG_…). */
@@ -15,7 +16,11 @@ void report(int level, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /* Counts the refusal and writes its line if the limits allow. RULE is the
- * decision's: r->place is filled from it. */
-void report_refusal(struct guard *g, struct refusal *r, uint32_t rule);
+ * decision's; it gives the line its place, r->place does not. */
+void report_refusal(struct guard *g, const struct refusal *r, uint32_t rule);
+
+/* B, admitted before, could not connect now for REASON: its connection ends.
+ * Limited as refusals are. */
+void report_ended(struct guard *g, const struct binding *b, enum reason reason);
 
 #endif
