@@ -59,6 +59,8 @@ struct binding {
 	bool stale;        /* the session may hold QoS 2 messages from before a
 			  * right was lost: it must not be resumed */
 	bool kick_queued, kicked;
+	char device_id[DEVICE_ID_MAX + 1];
+	char address[ADDRESS_MAX + 1];
 	int64_t kick_change; /* which change asked for it; 0: none */
 	int64_t due_s;       /* when to judge again: plugin/due.h */
 	size_t due_at;       /* its place in the heap, from 1; 0: not there */
@@ -66,8 +68,6 @@ struct binding {
 	struct binding *same_device; /* next binding of the device */
 	struct binding *prev, *next; /* in its state's list */
 	struct binding *kick_prev, *kick_next;
-	char device_id[DEVICE_ID_MAX + 1];
-	char address[ADDRESS_MAX + 1];
 };
 
 struct binding_list {
