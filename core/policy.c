@@ -171,20 +171,17 @@ static uint32_t covering(
 void policy_redundant(const struct policy *p,
 	void (*each)(void *ctx, uint32_t rule, uint32_t by), void *ctx)
 {
-	size_t c;
-	uint32_t i, by;
-	int d;
+	uint32_t rule = 0, by;
 
-	for (c = 0; c <= p->n_classes; c++) {
-		for (d = 0; d < DIRECTIONS; d++) {
-			uint32_t begin = p->classes[c].first_rule[d];
-			uint32_t end = begin + p->classes[c].n_rules[d];
+	while (rule < p->n_rules) {
+		const struct policy_rule *r = &p->rules[rule];
+		const struct policy_class *c = &p->classes[r->class];
+		uint32_t begin = c->first_rule[r->direction];
+		uint32_t end = begin + c->n_rules[r->direction];
 
-			for (i = begin; i < end; i++) {
-				by = covering(p, i, begin, end);
-				if (by != RULE_NONE)
-					each(ctx, i, by);
-			}
-		}
+		by = covering(p, rule, begin, end);
+		if (by != RULE_NONE)
+			each(ctx, rule, by);
+		rule++;
 	}
 }

@@ -173,6 +173,13 @@ static bool id_byte(char c)
 	return device_id_valid((struct str){(const char[]){'a', c}, 2});
 }
 
+/* True for what a client id may not hold behind ${device}: wildcards, and
+ * what looks like another variable. */
+static bool client_id_bars(char c)
+{
+	return c == '+' || c == '#' || c == '{' || c == '}';
+}
+
 /*
  * `${device}`, or that and literal text that starts with a byte no device id
  * has, so that one device's client ids never equal another's; '*' only last.
@@ -195,7 +202,7 @@ static bool client_id_check(struct str id, struct err *e)
 			"after ${device} comes a character that no device id "
 			"has, such as '/' or '~'");
 	for (i = 0; i < rest.n; i++)
-		if (memchr("+#{}", rest.p[i], 4) != NULL ||
+		if (client_id_bars(rest.p[i]) ||
 			(rest.p[i] == '*' && i + 1 != rest.n))
 			return err_set(e, ERR_INPUT,
 				"'%c' cannot stand here; a '*' may end the "

@@ -109,7 +109,7 @@ static bool client_ids_keep(
 		return false;
 	for (i = 0; i < s->n_client_ids; i++) {
 		struct str id = keep(c, s->client_ids[i]);
-		bool open = id.p[id.n - 1] == '*';
+		bool open = id.n > device && id.p[id.n - 1] == '*';
 
 		out->client_ids[i] = (struct client_id_form){
 			{id.p + device, id.n - device - open}, open};

@@ -96,6 +96,7 @@ static bool pattern_parse(struct str level,
 				"a level holds at most %d pieces of text and "
 				"variables",
 				PIECES_MAX);
+		pieces[*n] = (struct piece){VAR_NONE, {NULL, 0}};
 		if (!piece_parse(&level, &pieces[*n], e))
 			return false;
 		attrs += pieces[*n].var == VAR_ATTR;

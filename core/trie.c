@@ -188,13 +188,30 @@ static struct frame match_start(const struct match *m)
 		level_cursor_at(m->topic.p, m->topic.p + m->topic.n), 0};
 }
 
+/* Takes F on to a child of its node, and pushes further ones. False when
+ * there is none, or the topic ends here. WILD: '+' may match. */
+static inline bool step(
+	const struct match *m, struct frame *f, bool wild, struct stack *s)
+{
+	struct view level = {m->topic.p, m->topic.p + m->topic.n, NULL, 0};
+	const struct trie_node *x = f->node;
+
+	if (f->at.p == NULL)
+		return false;
+	level_take(&f->at, level.end, &level.p, &level.n);
+	f->depth++;
+	if (x->plus != NULL && wild)
+		push(s, (struct frame){x->plus, f->at, f->depth});
+	f->node = child_of(x, m->d, &level, *f, s);
+	return f->node != NULL;
+}
+
 /* Walks the paths that the topic spells until a rule allows it. One path, as
  * there mostly is, never touches the stack. */
 static bool match_walk(struct match *m)
 {
-	struct view level = {m->topic.p, m->topic.p + m->topic.n, NULL, 0};
 	struct frame f = match_start(m);
-	bool wild = *level.base != '$';
+	bool wild = *m->topic.p != '$';
 	struct stack s;
 
 	s.n = 0;
@@ -204,17 +221,9 @@ static bool match_walk(struct match *m)
 		if (x->hashes != NULL && wild &&
 			rules_allow(m, x->hashes, x->hashes_end))
 			return true;
-		if (f.at.p == NULL) {
-			if (rules_allow(m, x->ends, x->ends_end))
-				return true;
-			f.node = NULL;
-		} else {
-			level_take(&f.at, level.end, &level.p, &level.n);
-			if (x->plus != NULL && wild)
-				push(&s, (struct frame){x->plus, f.at, 0});
-			f.node = child_of(x, m->d, &level, f, &s);
-		}
-		if (f.node == NULL) {
+		if (f.at.p == NULL && rules_allow(m, x->ends, x->ends_end))
+			return true;
+		if (!step(m, &f, wild, &s)) {
 			if (s.n == 0)
 				return false;
 			f = s.frame[--s.n];
@@ -247,16 +256,10 @@ static void nearest_note(
 static void push_children(
 	const struct match *m, struct stack *s, const struct frame *f)
 {
-	struct view level = {m->topic.p, m->topic.p + m->topic.n, NULL, 0};
 	struct frame next = *f;
 
-	level_take(&next.at, level.end, &level.p, &level.n);
-	next.depth++;
-	next.node = f->node->plus;
-	if (f->depth != 0 || *level.base != '$')
+	if (step(m, &next, f->depth != 0 || *m->topic.p != '$', s))
 		push(s, next);
-	next.node = child_of(f->node, m->d, &level, next, s);
-	push(s, next);
 }
 
 /* The nearest rule to a topic that no rule matches: a second walk, so that

@@ -145,15 +145,19 @@ static bool slots_make(struct build *b, struct range r, struct making *m)
 	return m->slots != NULL;
 }
 
-static void slot_put(
+/* False: no room was made, so nothing was counted. */
+static bool slot_put(
 	struct making *m, struct str text, const struct trie_node *child)
 {
 	struct token token = token_of(text);
 	size_t i = token_hash(&token) >> m->node->shift;
 
+	if (m->slots == NULL)
+		return false;
 	while (m->slots[i].node != NULL)
 		i = (i + 1) & m->node->mask;
 	m->slots[i] = (struct trie_slot){token, child};
+	return true;
 }
 
 static bool patterns_make(struct build *b, struct range r, struct making *m)
@@ -167,16 +171,20 @@ static bool patterns_make(struct build *b, struct range r, struct making *m)
 	return m->patterns != NULL;
 }
 
-static void pattern_put(struct making *m,
+static bool pattern_put(struct making *m,
 	const struct piece pieces[static PIECES_MAX], size_t n,
 	const struct trie_node *child)
 {
-	struct trie_pattern *p = &m->patterns[m->node->n_patterns++];
+	struct trie_pattern *p;
 
+	if (m->patterns == NULL)
+		return false;
+	p = &m->patterns[m->node->n_patterns++];
 	memcpy(p->pieces, pieces, n * sizeof(pieces[0]));
 	p->n = (uint8_t)n;
 	p->alone = n == 1 ? (uint8_t)pieces[0].var : VAR_NONE;
 	p->node = child;
+	return true;
 }
 
 static uint32_t lowest(const struct build *b, struct range r)
@@ -211,12 +219,11 @@ static bool child_build(struct build *b, struct making *m, struct range r)
 	child = node_build(b, r, &worst);
 	if (child == NULL)
 		return false;
-	if (kind == LEVEL_PATTERN)
-		pattern_put(m, pieces, n, child);
-	else if (kind == LEVEL_PLUS)
+	if (kind == LEVEL_PLUS)
 		m->node->plus = child;
-	else
-		slot_put(m, text, child);
+	else if (kind == LEVEL_PATTERN ? !pattern_put(m, pieces, n, child)
+				       : !slot_put(m, text, child))
+		return false;
 	if (kind != LEVEL_LITERAL)
 		m->others += worst;
 	else if (worst > m->literal)
