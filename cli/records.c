@@ -7,16 +7,6 @@
 
 #include <string.h>
 
-enum device_status device_effective(const struct device *d, int64_t now_s)
-{
-	enum device_status s = (enum device_status)d->status;
-
-	if ((s == DEVICE_SUSPENDED || s == DEVICE_QUARANTINED) &&
-		d->status_until_s != 0 && now_s >= d->status_until_s)
-		return DEVICE_ACTIVE;
-	return s;
-}
-
 /* V as a NUL-terminated text. */
 static const char *value_text(struct str v, char out[static ATTR_VALUE_MAX + 1])
 {

@@ -9,10 +9,6 @@
 #include "cli/command.h"
 #include "cli/output.h"
 
-/* What D's status amounts to at NOW_S: a suspension or quarantine whose end
- * has come is over, though the registry still says so. */
-enum device_status device_effective(const struct device *d, int64_t now_s);
-
 /* D with its attributes, each a list, and effective_status. */
 cJSON *device_json(const struct device *d, int64_t now_s);
 /* The same as fields for people. */

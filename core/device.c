@@ -59,6 +59,18 @@ static bool name_valid(
 	return true;
 }
 
+static bool is_held(const struct device *d)
+{
+	return d->status == DEVICE_SUSPENDED || d->status == DEVICE_QUARANTINED;
+}
+
+enum device_status device_effective(const struct device *d, int64_t now_s)
+{
+	if (is_held(d) && d->status_until_s != 0 && now_s >= d->status_until_s)
+		return DEVICE_ACTIVE;
+	return (enum device_status)d->status;
+}
+
 bool device_id_valid(struct str id)
 {
 	return name_valid(id, DEVICE_ID_MAX, true, STR("._:-"));

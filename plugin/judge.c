@@ -11,12 +11,9 @@ struct rows {
 	bool has_credential, key_barred, has_device;
 };
 
-static bool read_rows(struct registry *r, const struct certificate *c,
+static bool look_up(struct registry *r, const struct certificate *c,
 	struct rows *rows, struct err *e)
 {
-	if (r == NULL)
-		return err_set(
-			e, ERR_ENVIRONMENT, "the registry cannot be read");
 	if (!registry_credential(r, c->fingerprint, &rows->credential,
 		    &rows->has_credential, e))
 		return false;
@@ -25,6 +22,22 @@ static bool read_rows(struct registry *r, const struct certificate *c,
 	return registry_key_barred(r, c->spki, &rows->key_barred, e) &&
 	       registry_device(r, str_from(rows->credential.device_id),
 		       &rows->device, &rows->has_device, e);
+}
+
+/* All rows of one state of the registry. */
+static bool read_rows(struct registry *r, const struct certificate *c,
+	struct rows *rows, struct err *e)
+{
+	bool told;
+
+	if (r == NULL)
+		return err_set(
+			e, ERR_ENVIRONMENT, "the registry cannot be read");
+	if (!registry_snapshot(r, e))
+		return false;
+	told = look_up(r, c, rows, e);
+	registry_snapshot_end(r);
+	return told;
 }
 
 bool judge_read(struct guard *g, struct badge *badge, struct err *e)
@@ -50,18 +63,14 @@ bool judge_read(struct guard *g, struct badge *badge, struct err *e)
 	return true;
 }
 
-static bool is_held(const struct device *d)
-{
-	return d->status == DEVICE_SUSPENDED || d->status == DEVICE_QUARANTINED;
-}
-
 void judge_status(struct device *d, int64_t now_s)
 {
-	if (is_held(d) && d->status_until_s != 0 &&
-		now_s >= d->status_until_s) {
-		d->status = DEVICE_ACTIVE;
-		d->status_until_s = 0;
-	}
+	enum device_status effective = device_effective(d, now_s);
+
+	if (effective == (enum device_status)d->status)
+		return;
+	d->status = (uint8_t)effective;
+	d->status_until_s = 0;
 }
 
 struct decision judge_connect(
@@ -85,7 +94,7 @@ bool judge_file(struct guard *g, struct binding *b)
 	b->due_s = badge->certificate.not_after_s;
 	if (b->due_s < INT64_MAX)
 		b->due_s++;
-	if (is_held(&badge->device) && badge->device.status_until_s != 0 &&
+	if (badge->device.status_until_s > g->now_s &&
 		badge->device.status_until_s < b->due_s)
 		b->due_s = badge->device.status_until_s;
 	return due_put(&g->due, b);
