@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/asked.h"
 
-
 #include <string.h>
 
 struct choice {
