@@ -12,6 +12,7 @@ void report(int level, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
+	// NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): clang 14 errs
 	(void)vsnprintf(line, sizeof line, fmt, ap);
 	va_end(ap);
 	mosquitto_log_printf(level, "weir: %s", line);
