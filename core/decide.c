@@ -14,6 +14,13 @@ static const char *const action_names[] = {
 };
 #define N_ACTIONS (sizeof(action_names) / sizeof(action_names[0]))
 
+const char *verdict_name(enum verdict v)
+{
+	return v == VERDICT_ALLOWED    ? "allowed"
+	       : v == VERDICT_OBSERVED ? "observed"
+				       : "refused";
+}
+
 const char *action_name(enum action a)
 {
 	return action_names[a < N_ACTIONS ? a : ACTION_NONE];
@@ -120,9 +127,23 @@ static enum reason client_id_reason(
 	return REASON_CLIENT_ID_MISMATCH;
 }
 
+/* D, unless WHAT exceeds the class's limits. */
+static struct decision within_limits(const struct subject *who,
+	const struct request *what, struct decision d)
+{
+	enum reason reason = REASON_ALLOWED;
+
+	if (d.verdict != VERDICT_REFUSED && who->class->limited &&
+		who->usage != NULL)
+		reason = limit_reason(&who->class->limits, who->usage, what);
+	return reason == REASON_ALLOWED ? d : refuse(reason);
+}
+
 static __attribute__((noinline)) struct decision decide_connect(
 	const struct subject *who, const struct request *what)
 {
+	const struct decision allowed = {
+		VERDICT_ALLOWED, REASON_ALLOWED, RULE_NONE};
 	enum reason reason = certificate_reason(who, what->now_s);
 
 	if (reason == REASON_ALLOWED)
@@ -133,7 +154,7 @@ static __attribute__((noinline)) struct decision decide_connect(
 		reason = client_id_reason(who, what->topic);
 	if (reason != REASON_ALLOWED)
 		return refuse(reason);
-	return (struct decision){VERDICT_ALLOWED, REASON_ALLOWED, RULE_NONE};
+	return within_limits(who, what, allowed);
 }
 
 /* ----------------------------------------- publish, subscribe and receive */
@@ -161,6 +182,32 @@ static inline struct decision ask(const struct policy_class *rules,
 	return trie_match(t, who->device, what);
 }
 
+/* True when WHO's rules are observed, and D refuses by nothing but them. `$`
+ * topics are the broker's own, and $share takes messages from others: those
+ * are never relaxed. */
+static bool is_observed(const struct subject *who, const struct request *what,
+	struct decision d)
+{
+	if (!who->class->observe && !who->device->observe)
+		return false;
+	if (what->topic.n == 0 || what->topic.p[0] == '$')
+		return false;
+	return d.reason == REASON_NO_RULE || d.reason == REASON_QOS ||
+	       d.reason == REASON_FILTER_TOO_WIDE ||
+	       d.reason == REASON_RETAIN || d.reason == REASON_SIZE;
+}
+
+/* An active device's with limits, or in observation. */
+static __attribute__((noinline)) struct decision decide_special(
+	const struct subject *who, const struct request *what)
+{
+	struct decision d = ask(who->class, who, what);
+
+	if (d.verdict == VERDICT_REFUSED && is_observed(who, what, d))
+		d.verdict = VERDICT_OBSERVED;
+	return within_limits(who, what, d);
+}
+
 /* What is not an active device's: refused, or judged by the quarantine's
  * allowlist alone. */
 static __attribute__((noinline)) struct decision decide_other(
@@ -175,7 +222,7 @@ static __attribute__((noinline)) struct decision decide_other(
 	d = ask(&policy->classes[policy->n_classes], who, what);
 	if (d.verdict == VERDICT_REFUSED && d.reason != REASON_MALFORMED)
 		d.reason = REASON_QUARANTINED;
-	return d;
+	return within_limits(who, what, d);
 }
 
 /* Budget: see decide.h; all but some 40 instructions are the trie's. Each way
@@ -195,7 +242,9 @@ struct decision decide(const struct policy *policy, const struct subject *who,
 	if (who->certificate != NULL &&
 		!within_validity(who->certificate, what->now_s))
 		return refuse(REASON_CERTIFICATE_EXPIRED);
-	if (d != NULL && d->status == DEVICE_ACTIVE && who->class != NULL)
-		return ask(who->class, who, what);
-	return decide_other(policy, who, what);
+	if (d == NULL || d->status != DEVICE_ACTIVE || who->class == NULL)
+		return decide_other(policy, who, what);
+	if (!who->class->plain || d->observe)
+		return decide_special(who, what);
+	return ask(who->class, who, what);
 }

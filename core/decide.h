@@ -23,6 +23,7 @@
  * certificate  NULL: the connection showed none
  * credential what the registry says of the certificate
  * key_barred the certificate's key was revoked as compromised
+ * usage      what the device has used of its limits; NULL: they are not judged
  * barred     REASON_ALLOWED, or why this connection has lost all its rights
  *            since it was admitted (publish, subscribe and receive only)
  */
@@ -32,6 +33,7 @@ struct subject {
 	const struct certificate *certificate;
 	enum credential_status credential;
 	bool key_barred;
+	const struct usage *usage;
 	enum reason barred;
 };
 
@@ -47,12 +49,16 @@ struct subject {
  * its class (class_unknown); every SIM identifier that the certificate states
  * is the device's, and the device has every one the class requires
  * (sim_mismatch); the client id is one the class allows (malformed,
- * client_id_mismatch).
+ * client_id_mismatch); the connect is within the class's limits (rate).
  *
  * Publish, subscribe, receive: barred; the certificate's validity; the status
  * (a device in quarantine is judged by the policy's quarantine allowlist and
  * what that refuses is `quarantined`); the class; the topic's form
- * (malformed); the rules.
+ * (malformed); the rules; the class's limits (rate, quota), which are not for
+ * deliveries.
+ *
+ * Where the class or the device observes, what only the rules refuse is
+ * `observed`, for topics and filters that do not start with `$`.
  *
  * Allocates nothing, takes no lock, does no I/O. Budget for publish and
  * receive: 200 instructions for a three-level topic of 24 bytes whatever the

@@ -43,7 +43,8 @@ struct device {
 	char id[DEVICE_ID_MAX + 1];
 	char class_name[CLASS_NAME_MAX + 1];
 	uint8_t id_len;
-	uint8_t status;                /* enum device_status */
+	uint8_t status; /* enum device_status */
+	bool observe;   /* its rules are observed, not enforced: decide() */
 	struct simid sim[SIMID_KINDS]; /* by kind; kind SIMID_NONE: not known */
 	uint16_t n_attrs;
 	struct attr *attrs;

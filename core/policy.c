@@ -66,6 +66,16 @@ enum on_deny policy_class_on_deny(const struct policy_class *c)
 	return c->on_deny;
 }
 
+const struct limits *policy_class_limits(const struct policy_class *c)
+{
+	return c->limited ? &c->limits : NULL;
+}
+
+bool policy_class_observes(const struct policy_class *c)
+{
+	return c->observe;
+}
+
 bool policy_class_qos2(const struct policy_class *c)
 {
 	return c->qos2;

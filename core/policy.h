@@ -21,6 +21,7 @@
 
 #include "core/device.h"
 #include "core/err.h"
+#include "core/limit.h"
 #include "core/str.h"
 
 #include <stdbool.h>
@@ -62,6 +63,8 @@ struct class_spec {
 	size_t n_include;
 	uint8_t sim_require; /* bit 1 << enum simid_kind */
 	enum on_deny on_deny;
+	struct limits limits;
+	bool observe; /* its rules are observed, not enforced: decide() */
 };
 
 struct policy_spec {
@@ -102,6 +105,9 @@ const struct policy_class *policy_class_at(const struct policy *p, size_t i);
 
 struct str policy_class_name(const struct policy_class *c);
 enum on_deny policy_class_on_deny(const struct policy_class *c);
+/* Its limits, lent; NULL when there are none. */
+const struct limits *policy_class_limits(const struct policy_class *c);
+bool policy_class_observes(const struct policy_class *c);
 /* True when some rule lets QoS 2 in: such a class must not resume a session
  * after losing rights. */
 bool policy_class_qos2(const struct policy_class *c);

@@ -304,8 +304,25 @@ static void includes_check(struct check *c, const struct class_spec *s)
 	}
 }
 
+static void limits_check(struct check *c, const struct class_spec *s)
+{
+	struct err *e;
+	int l;
+
+	for (l = 0; l < LIMITS; l++) {
+		if (s->limits.max[l] <= limit_most((enum limit)l))
+			continue;
+		e = errs_next(c->errs);
+		(void)err_set(e, ERR_INPUT, "%s is at most %llu",
+			limit_key((enum limit)l),
+			(unsigned long long)limit_most((enum limit)l));
+		place(c, e, "limits", SIZE_MAX);
+	}
+}
+
 static void class_check(struct check *c, const struct class_spec *s)
 {
+	limits_check(c, s);
 	rules_check(c, s->publish, s->n_publish, "publish");
 	rules_check(c, s->subscribe, s->n_subscribe, "subscribe");
 	client_ids_check(c, s);

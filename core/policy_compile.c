@@ -121,10 +121,16 @@ static bool class_keep(struct compile *c, size_t i)
 {
 	const struct class_spec *s = class_spec_at(c->spec, i);
 	struct policy_class *out = &c->p->classes[i];
+	size_t k;
 
 	out->name = keep(c, s->name);
 	out->sim_require = s->sim_require;
 	out->on_deny = s->on_deny;
+	out->observe = s->observe;
+	out->limits = s->limits;
+	for (k = 0; k < LIMITS; k++)
+		out->limited = out->limited || s->limits.max[k] != 0;
+	out->plain = !out->limited && !out->observe;
 	rules_keep(c, i, DIRECTION_PUBLISH, s->publish, s->n_publish);
 	rules_keep(c, i, DIRECTION_SUBSCRIBE, s->subscribe, s->n_subscribe);
 	return client_ids_keep(c, s, out);

@@ -33,6 +33,10 @@ struct policy_class {
 	uint32_t first_rule[DIRECTIONS], n_rules[DIRECTIONS]; /* its own */
 	uint8_t sim_require;
 	enum on_deny on_deny;
+	struct limits limits;
+	bool limited; /* some limit is set */
+	bool observe;
+	bool plain; /* neither */
 	bool qos2;
 	unsigned worst;
 };

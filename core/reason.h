@@ -40,6 +40,10 @@
 	X(SIZE, size, "the payload is larger than the rules that match allow") \
 	X(RESPONSE_TOPIC, response_topic,                                      \
 		"the Response Topic is not one the device may receive")        \
+	X(RATE, rate, "more than the class's limits allow at a time")          \
+	X(QUOTA, quota,                                                        \
+		"more than the class's limits allow in 24 hours, or too many " \
+		"subscriptions")                                               \
 	X(QUARANTINED, quarantined,                                            \
 		"the device is in quarantine, whose allowlist refuses it")     \
 	X(SESSION_STALE, session_stale,                                        \

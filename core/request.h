@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct subscription;
+
 /* Zero is no action: refused. */
 enum action {
 	ACTION_NONE = 0,
@@ -25,19 +27,28 @@ const char *action_name(enum action a);
 /* The action of that name, or ACTION_NONE. */
 enum action action_find(struct str name);
 
+/* OBSERVED: allowed because it is only observed; enforcing would have refused
+ * it, and the reason says why. */
 enum verdict {
 	VERDICT_REFUSED = 0,
 	VERDICT_ALLOWED,
+	VERDICT_OBSERVED,
 };
+
+/* "refused", "allowed", "observed". Static. */
+const char *verdict_name(enum verdict v);
 
 /*
  * What is asked.
  *
  * topic        publish and receive: the topic; subscribe: the filter;
  *              connect: the MQTT client id. Borrowed
- * qos          0..2; more is never allowed. Receive: not looked at (the broker shows the publisher's)
+ * qos          0..2; more is never allowed. Receive: not looked at (the broker
+ *              shows the publisher's)
  * retain, payload_len  publish only; bytes
- * now_s        Unix time, for the certificate's validity
+ * now_s        Unix time, for the certificate's validity and the day's quota
+ * now_ns       of any clock that does not jump, for the rates
+ * subscription subscribe: which one it would be, for their limit; or NULL
  */
 struct request {
 	enum action action;
@@ -46,6 +57,8 @@ struct request {
 	uint32_t payload_len;
 	struct str topic;
 	int64_t now_s;
+	int64_t now_ns;
+	const struct subscription *subscription;
 };
 
 /*

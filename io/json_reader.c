@@ -193,17 +193,19 @@ void json_read_object(struct json_reader *r, const cJSON *value,
 	}
 }
 
-void json_read_number(
-	struct json_reader *r, const cJSON *value, uint32_t max, uint32_t *out)
+void json_read_number(struct json_reader *r, const cJSON *value, uint64_t min,
+	uint64_t max, uint64_t *out)
 {
 	if (!cJSON_IsNumber(value))
 		json_reader_fail(
 			r, "must be a whole number, not %s", type_name(value));
-	else if (value->valuedouble < 0 || value->valuedouble > (double)max)
-		json_reader_fail(r, "must be from 0 to %u, not %.0f", max,
+	else if (value->valuedouble < (double)min ||
+		 value->valuedouble > (double)max)
+		json_reader_fail(r, "must be from %llu to %llu, not %.0f",
+			(unsigned long long)min, (unsigned long long)max,
 			value->valuedouble);
 	else
-		*out = (uint32_t)value->valuedouble;
+		*out = (uint64_t)value->valuedouble;
 }
 
 void json_read_bool(struct json_reader *r, const cJSON *value, bool *out)

@@ -61,9 +61,9 @@ void json_reader_fini(struct json_reader *r);
 void json_read_object(struct json_reader *r, const cJSON *value,
 	const char *what, const struct json_key *keys, size_t n_keys,
 	void *into);
-/* A whole number from 0 to MAX. */
-void json_read_number(
-	struct json_reader *r, const cJSON *value, uint32_t max, uint32_t *out);
+/* A whole number from MIN to MAX, MAX at most 2^53. */
+void json_read_number(struct json_reader *r, const cJSON *value, uint64_t min,
+	uint64_t max, uint64_t *out);
 void json_read_bool(struct json_reader *r, const cJSON *value, bool *out);
 void json_read_string(
 	struct json_reader *r, const cJSON *value, struct str *out);

@@ -51,9 +51,9 @@ static void take_topic(struct json_reader *r, const cJSON *v, void *into)
 static void take_max_qos(struct json_reader *r, const cJSON *v, void *into)
 {
 	struct rule_spec *rule = into;
-	uint32_t qos = rule->max_qos;
+	uint64_t qos = rule->max_qos;
 
-	json_read_number(r, v, 2, &qos);
+	json_read_number(r, v, 0, 2, &qos);
 	rule->max_qos = (uint8_t)qos;
 }
 
@@ -67,8 +67,10 @@ static void take_retain(struct json_reader *r, const cJSON *v, void *into)
 static void take_max_bytes(struct json_reader *r, const cJSON *v, void *into)
 {
 	struct rule_spec *rule = into;
+	uint64_t bytes = rule->max_bytes;
 
-	json_read_number(r, v, POLICY_BYTES_MAX, &rule->max_bytes);
+	json_read_number(r, v, 0, POLICY_BYTES_MAX, &bytes);
+	rule->max_bytes = (uint32_t)bytes;
 }
 
 static void take_shared(struct json_reader *r, const cJSON *v, void *into)
@@ -214,20 +216,44 @@ static void take_on_deny(struct json_reader *r, const cJSON *v, void *into)
 
 static void take_mode(struct json_reader *r, const cJSON *v, void *into)
 {
+	struct class_spec *c = into;
 	struct str word = {NULL, 0};
 
-	(void)into;
 	json_read_string(r, v, &word);
 	if (str_eq(word, STR("observe")))
-		json_reader_fail(r,
-			"this version of Weir does not observe; write "
-			"\"enforce\" or remove the key");
-	else if (word.p != NULL && !str_eq(word, STR("enforce")))
-		json_reader_fail(r, "must be \"enforce\"");
+		c->observe = true;
+	else if (str_eq(word, STR("enforce")))
+		c->observe = false;
+	else if (word.p != NULL)
+		json_reader_fail(r, "must be \"enforce\" or \"observe\"");
 }
 
-static const struct json_key CLASS_KEYS[] = {
-	POLICY_CLASS_KEYS(TAKEN) POLICY_CLASS_REFUSED(REFUSED)};
+static void take_limit(
+	struct json_reader *r, const cJSON *v, void *into, enum limit l)
+{
+	struct class_spec *c = into;
+
+	json_read_number(r, v, 1, limit_most(l), &c->limits.max[l]);
+}
+
+/* take_messages_per_s and so on: one for each limit. */
+#define TAKE_LIMIT(constant, key, text)                                        \
+	static void take_##key(                                                \
+		struct json_reader *r, const cJSON *v, void *into)             \
+	{                                                                      \
+		take_limit(r, v, into, LIMIT_##constant);                      \
+	}
+LIMITS_TABLE(TAKE_LIMIT)
+#undef TAKE_LIMIT
+
+static const struct json_key LIMITS_KEYS[] = {POLICY_LIMITS_KEYS(TAKEN)};
+
+static void take_limits(struct json_reader *r, const cJSON *v, void *into)
+{
+	json_read_object(r, v, "limits", LIMITS_KEYS, COUNT(LIMITS_KEYS), into);
+}
+
+static const struct json_key CLASS_KEYS[] = {POLICY_CLASS_KEYS(TAKEN)};
 static const struct json_key QUARANTINE_KEYS[] = {
 	POLICY_QUARANTINE_KEYS(TAKEN) POLICY_QUARANTINE_REFUSED(REFUSED)};
 

@@ -33,12 +33,20 @@
 	X("include", false, take_include)                                      \
 	X("sim", false, take_sim)                                              \
 	X("on_deny", false, take_on_deny)                                      \
+	X("limits", false, take_limits)                                        \
 	X("mode", false, take_mode)                                            \
 	X("comment", false, take_comment)
 
-#define POLICY_CLASS_REFUSED(R)                                                \
-	R("limits", "this version of Weir does not enforce limits; remove "    \
-		    "the key")
+/* Those of LIMITS_TABLE in core/limit.h: a limit without a key would leave its
+ * take_… function unused, which does not compile. */
+#define POLICY_LIMITS_KEYS(X)                                                  \
+	X("messages_per_s", false, take_messages_per_s)                        \
+	X("bytes_per_s", false, take_bytes_per_s)                              \
+	X("bytes_per_day", false, take_bytes_per_day)                          \
+	X("connects_per_min", false, take_connects_per_min)                    \
+	X("subscribes_per_s", false, take_subscribes_per_s)                    \
+	X("subscriptions", false, take_subscriptions)                          \
+	X("comment", false, take_comment)
 
 #define POLICY_QUARANTINE_KEYS(X)                                              \
 	X("publish", false, take_publish)                                      \

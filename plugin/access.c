@@ -22,6 +22,7 @@ static const uint8_t action_of[8] = {
 /* ----------------------------------------------------------------- refusals */
 
 /* Who asked, for the log: a device (may be NULL) behind a client. */
+/* Or observed: then it passes, and the log says what enforcing would do. */
 static COLD int deny(struct guard *g, const struct mosquitto *client,
 	const struct device *d, const struct request *what, struct decision why)
 {
@@ -29,6 +30,7 @@ static COLD int deny(struct guard *g, const struct mosquitto *client,
 	struct refusal r = {
 		.action = what->action,
 		.reason = why.reason,
+		.observed = why.verdict == VERDICT_OBSERVED,
 		.device = d != NULL ? d->id : NULL,
 		.class_name = d != NULL ? d->class_name : NULL,
 		.client_id = mosquitto_client_id(client),
@@ -41,7 +43,7 @@ static COLD int deny(struct guard *g, const struct mosquitto *client,
 	};
 
 	report_refusal(g, &r, why.rule);
-	return MOSQ_ERR_ACL_DENIED;
+	return r.observed ? MOSQ_ERR_SUCCESS : MOSQ_ERR_ACL_DENIED;
 }
 
 static COLD int deny_bound(struct guard *g, const struct mosquitto *client,
@@ -51,7 +53,8 @@ static COLD int deny_bound(struct guard *g, const struct mosquitto *client,
 
 	/* What a device does in quarantine is dropped and no more: it is kept
 	 * connected to be mended. Deliveries are not the device's doing. */
-	if (what->action != ACTION_RECEIVE && class != NULL &&
+	if (why.verdict == VERDICT_REFUSED && what->action != ACTION_RECEIVE &&
+		class != NULL &&
 		policy_class_on_deny(class) == ON_DENY_DISCONNECT &&
 		b->badge->device.status != DEVICE_QUARANTINED)
 		kick_add(&g->kicks, &g->outcomes, b, 0);
@@ -129,7 +132,7 @@ static COLD int check_unbound(struct guard *g, const struct mosquitto *client,
  * certificate is connected, so it is another one at the same address.
  */
 static COLD int check_offline(struct guard *g, const struct mosquitto *client,
-	struct binding *b, const struct request *what)
+	struct binding *b, struct request *what)
 {
 	struct decision d;
 
@@ -141,7 +144,8 @@ static COLD int check_offline(struct guard *g, const struct mosquitto *client,
 		return deny_stranger(g, client, what);
 	judge_status(&b->badge->device, g->now_s);
 	judge_class(g, b->badge);
-	d = decide(g->policy, &b->badge->subject, what);
+	d = b->badge->limited ? judge_limited(g, b->badge, what, b->client_id)
+			      : decide(g->policy, &b->badge->subject, what);
 	if (d.verdict == VERDICT_ALLOWED)
 		return MOSQ_ERR_SUCCESS;
 	return deny_bound(g, client, b, what, d);
@@ -171,17 +175,32 @@ static inline bool is_bound_to(const struct guard *g,
 	return true;
 }
 
+static void unsubscribe(
+	struct guard *g, const struct binding *b, struct str filter)
+{
+	struct account *a;
+
+	if (b == NULL || b->badge == NULL || !b->badge->limited)
+		return;
+	a = ledger_account(&g->ledger, str_from(b->device_id), g->now_ms);
+	if (a != NULL)
+		account_unsubscribe(
+			a, subscription_of(str_from(b->client_id), filter));
+}
+
 /* Whatever is not a connected device doing what it may. WHY: decide()'s
  * refusal, or NULL when it was not asked. */
 static COLD int check_rest(struct guard *g,
-	const struct mosquitto_evt_acl_check *ed, const struct request *what,
+	const struct mosquitto_evt_acl_check *ed, struct request *what,
 	const struct decision *why)
 {
 	struct binding *b = binding_find(&g->bindings, ed->client);
 
 	/* Who may no longer receive may always stop listening. */
-	if (ed->access == MOSQ_ACL_UNSUBSCRIBE)
+	if (ed->access == MOSQ_ACL_UNSUBSCRIBE) {
+		unsubscribe(g, b, what->topic);
 		return MOSQ_ERR_SUCCESS;
+	}
 	if (why != NULL)
 		return deny_bound(g, ed->client, b, what, *why);
 	if (b == NULL)
@@ -207,7 +226,10 @@ int access_check(struct guard *g, const struct mosquitto_evt_acl_check *ed)
 		!is_bound_to(g, ed->client, b))
 		return check_rest(g, ed, &what, NULL);
 	judge_class(g, b->badge);
-	d = decide(g->policy, &b->badge->subject, &what);
+	if (b->badge->limited && what.action != ACTION_NONE)
+		d = judge_limited(g, b->badge, &what, b->client_id);
+	else
+		d = decide(g->policy, &b->badge->subject, &what);
 	if (d.verdict == VERDICT_ALLOWED)
 		return MOSQ_ERR_SUCCESS;
 	return check_rest(g, ed, &what, &d);

@@ -95,6 +95,17 @@ static bool is_stale(const struct guard *g, const struct mosquitto *client,
 	return false;
 }
 
+/* B's session is over: its subscriptions count no more. */
+static void session_ended(struct guard *g, const struct binding *b)
+{
+	struct str id = str_from(b->badge->device.id);
+	struct account *a = ledger_account(&g->ledger, id, g->now_ms);
+
+	if (a != NULL)
+		account_forget(
+			a, subscription_of(str_from(b->client_id), id).client);
+}
+
 /* B takes its client id over: of older connections only the end, and perhaps
  * a will, is still to come, and a kick of theirs would hit B. */
 static void supersede(struct guard *g, const struct binding *b)
@@ -134,6 +145,23 @@ static bool bind_to(
 	return true;
 }
 
+/* The connect against the class's limits, and what a clean session ends. */
+static struct decision admit_limited(
+	struct guard *g, const struct mosquitto *client, struct binding *b)
+{
+	struct request what = {
+		.action = ACTION_CONNECT,
+		.topic = str_from(b->client_id),
+		.now_s = g->now_s,
+	};
+	struct decision d = judge_limited(g, b->badge, &what, b->client_id);
+
+	if (d.verdict != VERDICT_REFUSED &&
+		mosquitto_client_clean_session(client))
+		session_ended(g, b);
+	return d;
+}
+
 static int admit(struct guard *g, struct mosquitto *client, struct binding **b)
 {
 	struct badge *badge = (*b)->badge;
@@ -143,6 +171,10 @@ static int admit(struct guard *g, struct mosquitto *client, struct binding **b)
 	if (reason != REASON_ALLOWED)
 		return refuse(g, *b, reason, "");
 	d = judge_connect(g, badge, (*b)->client_id);
+	if (d.verdict != VERDICT_ALLOWED)
+		return refuse(g, *b, d.reason, "");
+	if (badge->limited)
+		d = admit_limited(g, client, *b);
 	if (d.verdict != VERDICT_ALLOWED)
 		return refuse(g, *b, d.reason, "");
 	if (is_stale(g, client, *b))
@@ -210,6 +242,9 @@ void admission_disconnect(struct guard *g, const struct mosquitto *client)
 		count_i64(&g->meter->connected, -1);
 	kick_forget(&g->kicks, &g->outcomes, b, false);
 	due_remove(&g->due, b);
+	if (broker_session_ends(client) && b->badge != NULL &&
+		b->badge->limited && !b->superseded)
+		session_ended(g, b);
 	/* The will is judged inside this disconnect, or after its delay. */
 	binding_disconnect(&g->bindings, b,
 		!b->superseded && !broker_session_ends(client));

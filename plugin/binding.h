@@ -35,6 +35,7 @@
 struct badge {
 	struct subject subject;
 	uint32_t policy_gen; /* subject.class was found in that policy */
+	bool limited;        /* that class has limits: plugin/ledger.h */
 	struct certificate certificate;
 	struct device device; /* its status: effective, see judge.h */
 };

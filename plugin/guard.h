@@ -13,6 +13,7 @@
 #include "plugin/due.h"
 #include "plugin/follow.h"
 #include "plugin/kick.h"
+#include "plugin/ledger.h"
 #include "plugin/outcome.h"
 #include "plugin/refusal.h"
 
@@ -36,6 +37,7 @@ struct guard {
 	struct kick_queue kicks;
 	struct outcomes outcomes;
 	struct absent absent;
+	struct ledger ledger;
 	struct follow follow;
 	struct refusal_log refusals;
 	uint64_t bypass_told_ms; /* when a bypassing listener was last named */

@@ -73,6 +73,16 @@ void judge_status(struct device *d, int64_t now_s)
 	d->status_until_s = 0;
 }
 
+void judge_class_anew(const struct guard *g, struct badge *badge)
+{
+	const struct policy_class *class = policy_class_find(
+		g->policy, str_from(badge->device.class_name));
+
+	badge->subject.class = class;
+	badge->limited = class != NULL && policy_class_limits(class) != NULL;
+	badge->policy_gen = g->policy_gen;
+}
+
 struct decision judge_connect(
 	const struct guard *g, struct badge *badge, const char *client_id)
 {
@@ -84,6 +94,34 @@ struct decision judge_connect(
 
 	judge_class(g, badge);
 	return decide(g->policy, &badge->subject, &what);
+}
+
+struct decision judge_limited(struct guard *g, struct badge *badge,
+	struct request *what, const char *client_id)
+{
+	struct account *a = ledger_account(
+		&g->ledger, str_from(badge->device.id), g->now_ms);
+	struct subscription s = {0, 0};
+	struct subject who = badge->subject;
+	struct decision d = {VERDICT_REFUSED, REASON_UNAVAILABLE, RULE_NONE};
+
+	if (a == NULL)
+		return d;
+	if (what->action == ACTION_SUBSCRIBE) {
+		s = subscription_of(str_from(client_id), what->topic);
+		what->subscription = &s;
+	}
+	who.usage = &a->usage;
+	what->now_ns = (int64_t)g->now_ms * 1000000;
+	d = decide(g->policy, &who, what);
+	what->subscription = NULL;
+	if (d.verdict == VERDICT_REFUSED)
+		return d;
+	if (what->action == ACTION_SUBSCRIBE && !account_subscribe(a, s))
+		return (struct decision){
+			VERDICT_REFUSED, REASON_QUOTA, RULE_NONE};
+	limit_charge(policy_class_limits(who.class), &a->usage, what);
+	return d;
 }
 
 bool judge_file(struct guard *g, struct binding *b)

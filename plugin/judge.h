@@ -19,20 +19,29 @@ MUST bool judge_read(struct guard *g, struct badge *badge, struct err *e);
 /* A suspension or quarantine whose end has come is over. */
 void judge_status(struct device *d, int64_t now_s);
 
+/* judge_class() after a swap. */
+void judge_class_anew(const struct guard *g, struct badge *badge);
+
 /* The badge's class in the policy in force. Cheap when no policy was swapped
  * since the last call. */
 static inline void judge_class(const struct guard *g, struct badge *badge)
 {
-	if (badge->policy_gen != g->policy_gen) {
-		badge->subject.class = policy_class_find(
-			g->policy, str_from(badge->device.class_name));
-		badge->policy_gen = g->policy_gen;
-	}
+	if (badge->policy_gen != g->policy_gen)
+		judge_class_anew(g, badge);
 }
 
-/* decide(connect) for the badge and client id. */
+/* decide(connect) for the badge and client id, limits aside: what stands is
+ * judged by it again and again. */
 struct decision judge_connect(
 	const struct guard *g, struct badge *badge, const char *client_id);
+
+/*
+ * decide() for a badge whose class has limits, by the device's account, which
+ * is charged with what is not refused. CLIENT_ID: whose subscription a
+ * subscribe would be. Without memory for an account: refused, unavailable.
+ */
+struct decision judge_limited(struct guard *g, struct badge *badge,
+	struct request *what, const char *client_id);
 
 /* Files B for the second when it must be judged again. False: no memory. */
 MUST bool judge_file(struct guard *g, struct binding *b);

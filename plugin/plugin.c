@@ -113,6 +113,7 @@ static void work(struct guard *g)
 		count_u64(&g->meter->closed, ended);
 	follow_settle(g);
 	bindings_purge(&g->bindings);
+	ledger_purge(&g->ledger, g->now_ms);
 }
 
 /* Under load the broker ticks once a message: most ticks only look at the
@@ -123,8 +124,9 @@ static int on_tick(int event, void *data, void *userdata)
 	struct guard *g = userdata;
 
 	(void)event;
+	g->now_ms = coarse_ms(); /* what the rates go by */
 	if (g->reloading || g->kicks.n != 0 ||
-		coarse_ms() >= g->follow.next_poll_ms)
+		g->now_ms >= g->follow.next_poll_ms)
 		work(g);
 	/* 2.0 ticks as it likes: at least every 100 ms. */
 	ed->BROKER_NEXT_TICK = g->kicks.n != 0 ? 1 : TICK_MS;

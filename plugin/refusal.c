@@ -64,7 +64,8 @@ size_t refusal_format(const struct refusal *r, uint32_t suppressed,
 {
 	struct line l = {out, 0};
 
-	add(&l, "weir: refused %s", action_name(r->action));
+	add(&l, "weir: %s %s", r->observed ? "observed" : "refused",
+		action_name(r->action));
 	add_value(&l, "device", r->device);
 	add_value(&l, "class", r->class_name);
 	add_value(&l, "client_id", r->client_id);

@@ -24,6 +24,7 @@
 struct refusal {
 	enum action action;
 	enum reason reason;
+	bool observed; /* let pass: the line begins `weir: observed` */
 	const char *device, *class_name, *client_id, *address; /* NULL: - */
 	const char *place; /* of the nearest rule; "" or NULL: - */
 	const char *note;  /* key=value, in clear; NULL: none */

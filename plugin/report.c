@@ -34,7 +34,8 @@ static void write_line(struct guard *g, const struct refusal *r, uint32_t rule)
 
 void report_refusal(struct guard *g, const struct refusal *r, uint32_t rule)
 {
-	count_u64(&g->meter->refused, 1);
+	if (!r->observed)
+		count_u64(&g->meter->refused, 1);
 	write_line(g, r, rule);
 }
 

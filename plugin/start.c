@@ -139,6 +139,7 @@ static bool open_segment(struct guard *g, struct err *e)
 
 bool start(struct guard *g, struct err *e)
 {
+	g->ledger.max = LEDGER_MAX;
 	if (!bindings_init(&g->bindings, OFFLINE_MAX, HUSKS_MAX))
 		return err_set(e, ERR_ENVIRONMENT, "no memory to start");
 	if (!follow_open(g, e) || !keys_are_safe(g, e) || !open_segment(g, e) ||
@@ -160,6 +161,7 @@ void stop(struct guard *g)
 		bindings_fini(&g->bindings);
 	due_fini(&g->due);
 	absent_fini(&g->absent);
+	ledger_fini(&g->ledger);
 	follow_close(g);
 	segment_close(&g->segment);
 	g->meter = NULL;

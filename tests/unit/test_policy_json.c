@@ -148,8 +148,12 @@ static enum reason ask(const struct policy *policy, enum action action,
 	struct subject who = {.device = &device,
 		.class = policy_class_find(policy, STR("meter")),
 		.barred = REASON_ALLOWED};
-	struct request what = {
-		action, qos, retain, len, str_from(topic), 1700000000};
+	struct request what = {.action = action,
+		.qos = qos,
+		.retain = retain,
+		.payload_len = len,
+		.topic = str_from(topic),
+		.now_s = 1700000000};
 
 	return decide(policy, &who, &what).reason;
 }
@@ -249,6 +253,7 @@ static const struct key PUBLISH[] = {
 	POLICY_PUBLISH_KEYS(KEY_NAME){NULL, false}};
 static const struct key SUBSCRIBE[] = {
 	POLICY_SUBSCRIBE_KEYS(KEY_NAME){NULL, false}};
+static const struct key LIMIT[] = {POLICY_LIMITS_KEYS(KEY_NAME){NULL, false}};
 static const struct key SIM[] = {POLICY_SIM_KEYS(KEY_NAME){NULL, false}};
 
 static const struct {
@@ -261,6 +266,7 @@ static const struct {
 	{"publishRule", PUBLISH},
 	{"subscribeRule", SUBSCRIBE},
 	{"sim", SIM},
+	{"limits", LIMIT},
 };
 #define N_OBJECTS (sizeof(OBJECTS) / sizeof(OBJECTS[0]))
 

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/limit.h"
+
+#define SECOND_NS INT64_C(1000000000)
+#define DEBT_NS   (INT64_C(86400) * SECOND_NS) /* no debt lasts longer */
+#define HOUR_S    3600
+
+static const char *const keys[] = {
+#define LIMIT_KEY(c, key, text) [LIMIT_##c] = #key,
+	LIMITS_TABLE(LIMIT_KEY)
+#undef LIMIT_KEY
+};
+
+static const char *const texts[] = {
+#define LIMIT_TEXT(c, key, text) [LIMIT_##c] = (text),
+	LIMITS_TABLE(LIMIT_TEXT)
+#undef LIMIT_TEXT
+};
+
+const char *limit_key(enum limit l)
+{
+	return keys[l];
+}
+
+const char *limit_text(enum limit l)
+{
+	return texts[l];
+}
+
+uint64_t limit_most(enum limit l)
+{
+	return l == LIMIT_BYTES_PER_DAY   ? DAY_MAX
+	       : l == LIMIT_SUBSCRIPTIONS ? SUBSCRIPTIONS_MAX
+					  : RATE_MAX;
+}
+
+static uint64_t hash(struct str s)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
+	size_t i;
+
+	for (i = 0; i < s.n; i++)
+		h = (h ^ (unsigned char)s.p[i]) * UINT64_C(0x100000001b3);
+	return h;
+}
+
+struct subscription subscription_of(struct str client_id, struct str filter)
+{
+	return (struct subscription){hash(client_id), hash(filter)};
+}
+
+/* The packet's fixed header: type and remaining length, MQTT 3.1.1 §2.2.3. */
+static uint64_t header_bytes(uint64_t remaining)
+{
+	return remaining < 128       ? 2
+	       : remaining < 16384   ? 3
+	       : remaining < 2097152 ? 4
+				     : 5;
+}
+
+uint64_t request_bytes(const struct request *what)
+{
+	uint64_t rest = 2 + (uint64_t)what->topic.n + (what->qos != 0 ? 2 : 0) +
+			what->payload_len;
+
+	return header_bytes(rest) + rest;
+}
+
+/* One rate that a request counts against, and by how much. */
+struct use {
+	enum limit limit;
+	uint64_t n;
+};
+
+/* The rates of WHAT into OUT; returns how many. */
+static size_t uses_of(const struct request *what, struct use out[static 2])
+{
+	switch (what->action) {
+	case ACTION_PUBLISH:
+		out[0] = (struct use){LIMIT_MESSAGES_PER_S, 1};
+		out[1] = (struct use){LIMIT_BYTES_PER_S, request_bytes(what)};
+		return 2;
+	case ACTION_CONNECT:
+		out[0] = (struct use){LIMIT_CONNECTS_PER_MIN, 1};
+		return 1;
+	case ACTION_SUBSCRIBE:
+		out[0] = (struct use){LIMIT_SUBSCRIBES_PER_S, 1};
+		return 1;
+	case ACTION_NONE:
+	case ACTION_RECEIVE:
+		break;
+	}
+	return 0;
+}
+
+static int64_t period_ns(enum limit limit)
+{
+	return limit == LIMIT_CONNECTS_PER_MIN ? 60 * SECOND_NS : SECOND_NS;
+}
+
+/* The time that N take at MAX a period. Within 64 bits, as MAX is at most
+ * RATE_MAX. */
+static int64_t cost_ns(uint64_t n, uint64_t max, int64_t period)
+{
+	uint64_t whole = n / max, part = n % max;
+
+	if (whole >= (uint64_t)(DEBT_NS / period))
+		return DEBT_NS;
+	return (int64_t)(whole * (uint64_t)period +
+			 part * (uint64_t)period / max);
+}
+
+/* Something counted one by one must be there whole; of bytes any that are left
+ * will do, or a message larger than the burst could never pass. */
+static bool rate_holds(const struct limits *l, const struct usage *u,
+	const struct use *use, int64_t now_ns)
+{
+	uint64_t max = l->max[use->limit];
+	int64_t period = period_ns(use->limit);
+	int64_t ahead = u->spent_until_ns[use->limit] - now_ns;
+
+	if (max == 0)
+		return true;
+	if (use->limit == LIMIT_BYTES_PER_S)
+		return ahead < period;
+	return (ahead > 0 ? ahead : 0) + cost_ns(1, max, period) <= period;
+}
+
+/* The bytes of the 24 hours before the end of HOUR. */
+static uint64_t day_bytes(const struct usage *u, int64_t hour)
+{
+	uint64_t sum = u->day_bytes;
+	int64_t h = u->hour - (LIMIT_HOURS - 1);
+
+	/* what has grown older than the window; nothing when the clock went
+	 * back */
+	if (hour - u->hour >= LIMIT_HOURS)
+		return 0;
+	for (; h <= hour - LIMIT_HOURS; h++)
+		if (h >= 0)
+			sum -= u->bytes[h % LIMIT_HOURS];
+	return sum;
+}
+
+static bool subscribed(const struct usage *u, const struct subscription *self)
+{
+	size_t i;
+
+	for (i = 0; i < u->n_subscriptions; i++)
+		if (u->subscription[i].client == self->client &&
+			u->subscription[i].filter == self->filter)
+			return true;
+	return false;
+}
+
+static bool quota_holds(const struct limits *l, const struct usage *u,
+	const struct request *what)
+{
+	uint64_t day = l->max[LIMIT_BYTES_PER_DAY];
+	uint64_t filters = l->max[LIMIT_SUBSCRIPTIONS];
+
+	if (what->action == ACTION_PUBLISH && day != 0)
+		return day_bytes(u, what->now_s / HOUR_S) +
+			       request_bytes(what) <=
+		       day;
+	if (what->action == ACTION_SUBSCRIBE && filters != 0)
+		return u->n_subscriptions < filters ||
+		       (what->subscription != NULL &&
+			       subscribed(u, what->subscription));
+	return true;
+}
+
+enum reason limit_reason(const struct limits *l, const struct usage *u,
+	const struct request *what)
+{
+	struct use uses[2];
+	size_t n = uses_of(what, uses), i;
+
+	for (i = 0; i < n; i++)
+		if (!rate_holds(l, u, &uses[i], what->now_ns))
+			return REASON_RATE;
+	return quota_holds(l, u, what) ? REASON_ALLOWED : REASON_QUOTA;
+}
+
+static void day_charge(struct usage *u, uint64_t n, int64_t hour)
+{
+	if (hour > u->hour) {
+		int64_t h = hour - u->hour >= LIMIT_HOURS
+				    ? hour - LIMIT_HOURS + 1
+				    : u->hour + 1;
+
+		u->day_bytes = day_bytes(u, hour);
+		for (; h <= hour; h++)
+			u->bytes[h % LIMIT_HOURS] = 0;
+		u->hour = hour;
+	}
+	u->bytes[u->hour % LIMIT_HOURS] += n;
+	u->day_bytes += n;
+}
+
+void limit_charge(
+	const struct limits *l, struct usage *u, const struct request *what)
+{
+	struct use uses[2];
+	size_t n = uses_of(what, uses), i;
+
+	for (i = 0; i < n; i++) {
+		enum limit limit = uses[i].limit;
+		int64_t from = u->spent_until_ns[limit] > what->now_ns
+				       ? u->spent_until_ns[limit]
+				       : what->now_ns;
+
+		if (l->max[limit] == 0)
+			continue;
+		from += cost_ns(uses[i].n, l->max[limit], period_ns(limit));
+		u->spent_until_ns[limit] = from - what->now_ns < DEBT_NS
+						   ? from
+						   : what->now_ns + DEBT_NS;
+	}
+	if (what->action == ACTION_PUBLISH && l->max[LIMIT_BYTES_PER_DAY] != 0)
+		day_charge(u, request_bytes(what), what->now_s / HOUR_S);
+}

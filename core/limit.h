@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Limits: how much a device may do, and how much it has done.
+ *
+ * Rates are token buckets in the form of a virtual clock: `spent_until` says
+ * until when the device has used up its rate, and a request is within the rate
+ * while that lies less than the burst ahead of now. A burst is what the rate
+ * allows in one period (a second, or a minute for connects). What is larger
+ * than a burst passes when some of the burst is left, and is paid for after.
+ *
+ * A day's quota is the sum of the last 24 hours, kept by the hour: an hour
+ * counts until it is 24 hours old as a whole, so that no 24 hours see more.
+ *
+ * Only what is allowed is charged: a device that floods still gets its rate.
+ */
+#ifndef CORE_LIMIT_H
+#define CORE_LIMIT_H
+
+#include "core/reason.h"
+#include "core/request.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* X(constant, key of the policy, what it bounds) */
+#define LIMITS_TABLE(X)                                                        \
+	X(MESSAGES_PER_S, messages_per_s, "messages published a second")       \
+	X(BYTES_PER_S, bytes_per_s, "bytes of PUBLISH packets a second")       \
+	X(BYTES_PER_DAY, bytes_per_day, "bytes of PUBLISH packets in 24 h")    \
+	X(CONNECTS_PER_MIN, connects_per_min, "connects a minute")             \
+	X(SUBSCRIBES_PER_S, subscribes_per_s, "filters subscribed a second")   \
+	X(SUBSCRIPTIONS, subscriptions, "subscriptions at a time")
+
+enum limit {
+#define LIMIT_ENUM(c, key, text) LIMIT_##c,
+	LIMITS_TABLE(LIMIT_ENUM)
+#undef LIMIT_ENUM
+		LIMITS
+};
+
+#define RATE_MAX          UINT32_MAX                 /* a second or minute */
+#define DAY_MAX           UINT64_C(1000000000000000) /* bytes */
+#define SUBSCRIPTIONS_MAX 4096u
+#define LIMIT_HOURS       25 /* the current one and 24 before it */
+
+/* By enum limit; 0: not limited. */
+struct limits {
+	uint64_t max[LIMITS];
+};
+
+/* The policy's key of L, and what it bounds, for people. Static. */
+const char *limit_key(enum limit l);
+const char *limit_text(enum limit l);
+/* The most that L may be set to. */
+uint64_t limit_most(enum limit l);
+
+/* One subscription: hashes of client id and filter. */
+struct subscription {
+	uint64_t client, filter;
+};
+
+struct subscription subscription_of(struct str client_id, struct str filter);
+
+/* What a device has used. Zeroed: nothing. `subscription` holds n of them and
+ * belongs to whoever filled the struct. */
+struct usage {
+	int64_t spent_until_ns[LIMITS]; /* of the rates */
+	int64_t hour;                   /* the newest of bytes[] */
+	uint64_t day_bytes;             /* the sum of bytes[] */
+	uint64_t bytes[LIMIT_HOURS];    /* by hour modulo LIMIT_HOURS */
+	struct subscription *subscription;
+	size_t n_subscriptions;
+};
+
+/* The bytes of the PUBLISH packet that WHAT is, as MQTT 3.1.1 §3.3 writes it:
+ * properties of MQTT 5 are not seen. */
+uint64_t request_bytes(const struct request *what);
+
+/* RATE or QUOTA when WHAT would exceed L after U; ALLOWED if not. */
+enum reason limit_reason(const struct limits *l, const struct usage *u,
+	const struct request *what);
+
+/* Charges WHAT, which was allowed, to U. Subscriptions are not: whoever fills
+ * U keeps their list. */
+void limit_charge(
+	const struct limits *l, struct usage *u, const struct request *what);
+
+#endif
