@@ -173,9 +173,7 @@ static __attribute__((noinline)) struct decision ask_filter(
 static inline struct decision ask(const struct policy_class *rules,
 	const struct subject *who, const struct request *what)
 {
-	const struct trie *t = rules->trie[what->action == ACTION_PUBLISH
-						   ? DIRECTION_PUBLISH
-						   : DIRECTION_SUBSCRIBE];
+	const struct trie *t = rules->judge[what->action];
 
 	if (what->action == ACTION_SUBSCRIBE)
 		return ask_filter(t, who, what);
@@ -244,7 +242,7 @@ struct decision decide(const struct policy *policy, const struct subject *who,
 		return refuse(REASON_CERTIFICATE_EXPIRED);
 	if (d == NULL || d->status != DEVICE_ACTIVE || who->class == NULL)
 		return decide_other(policy, who, what);
-	if (!who->class->plain || d->observe)
+	if ((who->class->special | d->observe) != 0)
 		return decide_special(who, what);
 	return ask(who->class, who, what);
 }

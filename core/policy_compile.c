@@ -130,7 +130,7 @@ static bool class_keep(struct compile *c, size_t i)
 	out->limits = s->limits;
 	for (k = 0; k < LIMITS; k++)
 		out->limited = out->limited || s->limits.max[k] != 0;
-	out->plain = !out->limited && !out->observe;
+	out->special = out->limited || out->observe;
 	rules_keep(c, i, DIRECTION_PUBLISH, s->publish, s->n_publish);
 	rules_keep(c, i, DIRECTION_SUBSCRIBE, s->subscribe, s->n_subscribe);
 	return client_ids_keep(c, s, out);
@@ -302,6 +302,12 @@ static bool class_trie(struct compile *c, size_t i, enum direction d)
 	class->trie[d] = trie_new(c->list, c->n_list);
 	if (class->trie[d] == NULL)
 		return false;
+	if (d == DIRECTION_PUBLISH) {
+		class->judge[ACTION_PUBLISH] = class->trie[d];
+	} else {
+		class->judge[ACTION_SUBSCRIBE] = class->trie[d];
+		class->judge[ACTION_RECEIVE] = class->trie[d];
+	}
 	class_bounds(c, i, d);
 	return true;
 }

@@ -28,6 +28,8 @@ struct client_id_form {
 struct policy_class {
 	struct str name;
 	struct trie *trie[DIRECTIONS];
+	/* the trie that judges an enum action; NULL for connect */
+	const struct trie *judge[ACTION_RECEIVE + 1];
 	struct client_id_form *client_ids;
 	size_t n_client_ids;
 	uint32_t first_rule[DIRECTIONS], n_rules[DIRECTIONS]; /* its own */
@@ -36,7 +38,7 @@ struct policy_class {
 	struct limits limits;
 	bool limited; /* some limit is set */
 	bool observe;
-	bool plain; /* neither */
+	bool special; /* either */
 	bool qos2;
 	unsigned worst;
 };
