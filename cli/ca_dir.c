@@ -54,9 +54,9 @@ static bool record(const struct cli *c, struct registry *r, struct err *e)
 
 	if (!compare(c, r, &path, &differs, e))
 		return false;
-	ok = !differs || (registry_begin(r, c->actor, c->now_s, e) &&
-				 registry_meta_set(r, KEY, path, e) &&
-				 registry_commit(r, &seq, e));
+	ok = !differs ||
+	     (cli_begin(c, r, e) && registry_meta_set(r, KEY, path, e) &&
+		     registry_commit(r, &seq, e));
 	free(path);
 	return ok;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/command.h"
 
+#include "cli/meter_view.h"
 #include "cli/output.h"
 
 #include <pwd.h>
@@ -78,6 +79,38 @@ bool cli_registry(const struct cli *c, enum registry_mode mode,
 	       registry_open(path, mode, out, e);
 }
 
+/* In a transaction that has just begun. */
+static bool mark_restored(
+	const struct cli *c, struct registry *r, struct err *e)
+{
+	struct registry_heads heads;
+	struct registry_seen seen;
+	struct meter_view v;
+
+	if (!registry_heads(r, &heads, e) || !meter_view_read(c, &v, e))
+		return false;
+	seen.revision = v.highest_revision;
+	seen.change_seq = v.applied_change;
+	/* What cannot be must not keep anybody from revoking. */
+	if (!registry_seen_possible(&seen) ||
+		(!heads.restored && heads.revision >= seen.revision))
+		return true;
+	print_note("warning: the registry went back, as a restored backup "
+		   "does; the broker admits nobody until: weir registry "
+		   "accept");
+	return registry_note_restored(r, &seen, e);
+}
+
+bool cli_begin(const struct cli *c, struct registry *r, struct err *e)
+{
+	if (!registry_begin(r, c->actor, c->now_s, e))
+		return false;
+	if (mark_restored(c, r, e))
+		return true;
+	registry_rollback(r);
+	return false;
+}
+
 bool cli_registry_begin(
 	const struct cli *c, struct registry **out, struct err *e)
 {
@@ -85,7 +118,7 @@ bool cli_registry_begin(
 
 	if (!cli_registry(c, REGISTRY_WRITE, &r, e))
 		return false;
-	if (!registry_begin(r, c->actor, c->now_s, e)) {
+	if (!cli_begin(c, r, e)) {
 		registry_close(&r);
 		return false;
 	}

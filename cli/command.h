@@ -51,7 +51,8 @@ struct command {
 
 extern const struct command init_commands[], device_commands[],
 	status_change_commands[], status_commands[], audit_commands[],
-	ca_commands[], cert_commands[], policy_commands[], explain_commands[];
+	ca_commands[], cert_commands[], policy_commands[], explain_commands[],
+	registry_commands[], doctor_commands[];
 
 /* The exit status for a failure of CODE (docs/CLI.md). */
 int cli_status(enum err_code code);
@@ -67,7 +68,11 @@ MUST bool cli_ca_path(const struct cli *c, const char *name, char *out,
 MUST bool cli_registry(const struct cli *c, enum registry_mode mode,
 	struct registry **out, struct err *e);
 
-/* cli_registry for writing, and registry_begin. */
+/* registry_begin. A registry that lags behind what the broker has seen of it
+ * is marked as restored first, and that is said: see io/registry.h. */
+MUST bool cli_begin(const struct cli *c, struct registry *r, struct err *e);
+
+/* cli_registry for writing, and cli_begin. */
 MUST bool cli_registry_begin(
 	const struct cli *c, struct registry **out, struct err *e);
 

@@ -17,6 +17,8 @@
 static const struct command *const FAMILIES[] = {
 	init_commands,
 	status_commands,
+	doctor_commands,
+	registry_commands,
 	device_commands,
 	status_change_commands,
 	ca_commands,

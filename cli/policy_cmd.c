@@ -64,8 +64,7 @@ static bool store(const struct cli *c, struct registry *r, struct change *ch,
 	struct registry_heads heads;
 	int64_t seq;
 
-	if (!registry_begin(r, c->actor, c->now_s, e) ||
-		!registry_heads(r, &heads, e))
+	if (!cli_begin(c, r, e) || !registry_heads(r, &heads, e))
 		return false;
 	if (heads.policy_revision != ch->old.revision)
 		return err_set(e, ERR_CONFLICT,

@@ -3,39 +3,14 @@
  * weir status: is the broker guarded, by what, and what is in the registry.
  */
 #include "cli/audit.h"
-#include "cli/command.h"
+#include "cli/meter_view.h"
 #include "cli/output.h"
 #include "cli/values.h"
-#include "io/segment.h"
 
 #include <inttypes.h>
 #include <string.h>
 
 #define EXPIRES_S (INT64_C(30) * 86400)
-
-enum broker_state {
-	BROKER_UNKNOWN = 0, /* the meter cannot be read: see problem */
-	BROKER_NEVER_RAN,
-	BROKER_STOPPED,
-	BROKER_RUNNING,
-};
-
-static const char *const BROKER_STATES[] = {
-	[BROKER_UNKNOWN] = "unknown",
-	[BROKER_NEVER_RAN] = "never_ran",
-	[BROKER_STOPPED] = "stopped",
-	[BROKER_RUNNING] = "running",
-};
-
-/* What meter.seg says. */
-struct broker {
-	enum broker_state state;
-	char problem[ERR_MSG_MAX];
-	uint64_t generation, closed, refused;
-	int64_t pid, started_s, heartbeat_s, connected;
-	int64_t applied_change, policy_revision, load_error_s;
-	char load_error[METER_TEXT + 1];
-};
 
 struct newest_audit {
 	int64_t seq, t_s;
@@ -43,7 +18,7 @@ struct newest_audit {
 };
 
 struct status {
-	struct broker broker;
+	struct meter_view broker;
 	struct registry_heads heads;
 	struct registry_counts counts;
 	int64_t expiring;
@@ -59,53 +34,6 @@ static void copy_text(char *out, size_t cap, struct str s)
 	if (n != 0)
 		memcpy(out, s.p, n);
 	out[n] = '\0';
-}
-
-#define LOAD(field) atomic_load_explicit(&h->field, memory_order_relaxed)
-
-static void read_header(const struct meter_header *h, struct broker *out)
-{
-	out->generation = LOAD(generation);
-	out->pid = LOAD(pid);
-	out->started_s = LOAD(started_s);
-	out->heartbeat_s = LOAD(heartbeat_s);
-	out->connected = LOAD(connected);
-	out->closed = LOAD(closed);
-	out->refused = LOAD(refused);
-	out->applied_change = LOAD(applied_change);
-	out->policy_revision = LOAD(policy_revision);
-	out->load_error_s = LOAD(load_error_s);
-	if (out->load_error_s != 0)
-		(void)meter_text_load(&h->load_error, out->load_error);
-}
-
-/* Ops want the registry's side even when the meter cannot be read. */
-static bool read_broker(const struct cli *c, struct broker *out, struct err *e)
-{
-	char path[CLI_PATH_MAX];
-	struct segment s = {0};
-	struct err why;
-
-	if (!cli_state_path(c, SEGMENT_FILE, path, sizeof(path), e))
-		return false;
-	if (!segment_open_read(path, &s, &why)) {
-		if (why.code == ERR_NOT_FOUND)
-			out->state = BROKER_NEVER_RAN;
-		else
-			copy_text(out->problem, sizeof(out->problem),
-				str_from(why.msg));
-		return true;
-	}
-	if (segment_intact(&s)) {
-		out->state = segment_writer_alive(&s) ? BROKER_RUNNING
-						      : BROKER_STOPPED;
-		read_header(segment_header(&s), out);
-	} else {
-		copy_text(out->problem, sizeof(out->problem),
-			STR("meter.seg was cut short"));
-	}
-	segment_close(&s);
-	return true;
 }
 
 static bool count_one(void *ctx, const struct credential *cr)
@@ -152,11 +80,11 @@ static bool read_registry(
 
 /* ------------------------------------------------------------------ printing */
 
-static void broker_json(cJSON *o, const struct broker *b)
+static void broker_json(cJSON *o, const struct meter_view *b)
 {
 	cJSON *j = json_object(o, "broker");
 
-	json_str(j, "state", BROKER_STATES[b->state]);
+	json_str(j, "state", broker_state_name(b->state));
 	json_str(j, "problem", b->problem[0] != '\0' ? b->problem : NULL);
 	if (b->state != BROKER_STOPPED && b->state != BROKER_RUNNING)
 		return;
@@ -214,7 +142,7 @@ static void status_json(const struct cli *c, const struct status *s)
 
 static void print_running(const struct cli *c, const struct status *s)
 {
-	const struct broker *b = &s->broker;
+	const struct meter_view *b = &s->broker;
 	char up[DURATION_TEXT], beat[DURATION_TEXT];
 
 	duration_format(c->now_s - b->started_s, up);
@@ -244,7 +172,7 @@ static void print_running(const struct cli *c, const struct status *s)
 
 static void print_broker(const struct cli *c, const struct status *s)
 {
-	const struct broker *b = &s->broker;
+	const struct meter_view *b = &s->broker;
 	char when[TIME_TEXT];
 
 	switch (b->state) {
@@ -301,7 +229,7 @@ static bool run_status(struct cli *c, struct err *e)
 {
 	struct status s = {.expiring = 0};
 
-	if (!read_registry(c, &s, e) || !read_broker(c, &s.broker, e))
+	if (!read_registry(c, &s, e) || !meter_view_read(c, &s.broker, e))
 		return false;
 	if (c->json)
 		status_json(c, &s);

@@ -126,12 +126,37 @@ size_t meter_text_load(
 	return 0;
 }
 
-bool meter_outcome_load(const void *mem, int64_t change, uint32_t *closed)
+static const struct meter_outcome *outcome_of(const void *mem, int64_t change)
 {
 	const char *at = (const char *)mem + METER_OUTCOMES_AT;
-	const struct meter_outcome *o =
-		(const struct meter_outcome *)(const void *)at +
-		((size_t)change & (METER_OUTCOMES - 1));
+
+	return (const struct meter_outcome *)(const void *)at +
+	       ((size_t)change & (METER_OUTCOMES - 1));
+}
+
+bool meter_outcome_device(
+	const void *mem, int64_t change, char out[static DEVICE_ID_MAX + 1])
+{
+	const struct meter_outcome *o = outcome_of(mem, change);
+	uint64_t word[DEVICE_ID_MAX / 8];
+	uint32_t closed;
+
+	if (!meter_outcome_load(mem, change, &closed))
+		return false;
+	for (size_t i = 0; i < DEVICE_ID_MAX / 8; i++)
+		word[i] = atomic_load_explicit(
+			&o->device[i], memory_order_acquire);
+	/* Still that change's: not a mix of two. */
+	if (!meter_outcome_load(mem, change, &closed))
+		return false;
+	memcpy(out, word, DEVICE_ID_MAX);
+	out[DEVICE_ID_MAX] = '\0';
+	return true;
+}
+
+bool meter_outcome_load(const void *mem, int64_t change, uint32_t *closed)
+{
+	const struct meter_outcome *o = outcome_of(mem, change);
 
 	if (change <= 0)
 		return false;

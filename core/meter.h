@@ -104,4 +104,9 @@ size_t meter_text_load(
  * or not yet, holds it. */
 bool meter_outcome_load(const void *mem, int64_t change, uint32_t *closed);
 
+/* The device of change CHANGE, NUL terminated, as the segment has it: any
+ * bytes. False as meter_outcome_load. */
+bool meter_outcome_device(
+	const void *mem, int64_t change, char out[static DEVICE_ID_MAX + 1]);
+
 #endif

@@ -299,7 +299,8 @@ static bool meta_set(
 	struct registry *r, const char *key, const char *value, struct err *e)
 {
 	/* What the registry keeps about itself. */
-	static const char *const own[] = {"schema", "revision", "audit_head"};
+	static const char *const own[] = {
+		"schema", "revision", "audit_head", "restored"};
 	cJSON *detail;
 
 	if (!reg_may_write(r, e))
@@ -352,6 +353,7 @@ bool registry_heads(
 	struct registry_heads h = {0};
 	sqlite3_stmt *row;
 	struct str revision;
+	int64_t restored = 0;
 	bool ok;
 
 	if (!reg_find(r, STMT_HEADS, NO_VALS, &row, e))
@@ -359,10 +361,11 @@ bool registry_heads(
 	ok = row != NULL && col_text(row, 0, 18, &revision) &&
 	     reg_number(revision, &h.revision) &&
 	     col_int(row, 1, &h.policy_revision) &&
-	     col_int(row, 2, &h.change_seq);
+	     col_int(row, 2, &h.change_seq) && col_int(row, 3, &restored);
 	reg_done(row);
 	if (!ok)
 		return reg_damaged(r, e, "revision", "meta.value");
+	h.restored = restored != 0;
 	*out = h;
 	return true;
 }

@@ -119,9 +119,11 @@ MUST bool registry_policies(struct registry *r,
 /* PRAGMA data_version: a hint that something may have been committed. */
 MUST bool registry_data_version(
 	struct registry *r, int64_t *out, struct err *e);
-/* The newest revision, the newest policy's revision, the newest change seq. */
+/* The newest revision, the newest policy's revision, the newest change seq;
+ * restored: a backup that is not accepted yet. */
 struct registry_heads {
 	int64_t revision, policy_revision, change_seq;
+	bool restored;
 };
 MUST bool registry_heads(
 	struct registry *r, struct registry_heads *out, struct err *e);
@@ -189,9 +191,41 @@ MUST bool registry_policy_put(struct registry *r, struct str text,
 	const char *action, int64_t *revision, struct err *e);
 
 /* Audited as meta.set. ERR_INPUT: a key that is the registry's own ("schema",
- * "revision", "audit_head"), a key over 64 or a value over 1024 bytes. */
+ * "revision", "audit_head", "restored"), a key over 64 or a value over 1024 bytes. */
 MUST bool registry_meta_set(
 	struct registry *r, const char *key, const char *value, struct err *e);
+
+/* ------------------------------------------------------- a restored backup */
+
+/*
+ * A backup in the place of a newer file may bring revoked devices back. The
+ * broker's meter remembers the newest it has SEEN; a file that lags behind
+ * that went back, and the plugin admits nobody until it is accepted.
+ */
+struct registry_seen {
+	int64_t revision, change_seq;
+};
+/* False: numbers that no registry comes to. */
+bool registry_seen_possible(const struct registry_seen *seen);
+/* What the file was when it was found restored; zero when it was not. */
+struct registry_restored {
+	bool restored;
+	int64_t revision, change_seq;
+};
+MUST bool registry_restored(
+	struct registry *r, struct registry_restored *out, struct err *e);
+/* First in a transaction of a registry that lags behind SEEN: marks it, so
+ * that later revisions do not hide it, and numbers on above SEEN. Audited as
+ * registry.restored; nothing when it is marked already. ERR_CONFLICT: SEEN
+ * cannot be. */
+MUST bool registry_note_restored(
+	struct registry *r, const struct registry_seen *seen, struct err *e);
+/* First in a transaction: the plugin admits again, and judges every live
+ * connection anew. The newest change is above SEEN's where there is a device
+ * at all, for registry_commit to give. Audited as registry.accept.
+ * ERR_CONFLICT: SEEN cannot be. */
+MUST bool registry_accept(
+	struct registry *r, const struct registry_seen *seen, struct err *e);
 
 /* ------------------------------------------------------------------- audit */
 

@@ -37,10 +37,15 @@
 		    "ON CONFLICT (key) DO UPDATE SET value = excluded.value")  \
 	X(HEADS, "SELECT (SELECT value FROM meta WHERE key = 'revision'), "    \
 		 "coalesce((SELECT max(revision) FROM policy), 0), "           \
-		 "coalesce((SELECT max(seq) FROM change), 0)")                 \
+		 "coalesce((SELECT max(seq) FROM change), 0), "                \
+		 "EXISTS (SELECT 1 FROM meta WHERE key = 'restored' "          \
+		 "AND value <> '')")                                           \
 	X(CHANGES, "SELECT seq, device_id FROM change WHERE seq > ?1 "         \
 		   "ORDER BY seq LIMIT ?2")                                    \
 	X(CHANGE_ADD, "INSERT INTO change (device_id) VALUES (?1)")            \
+	X(CHANGE_SKIP, "INSERT INTO change (seq, device_id) SELECT ?1 + 1, "   \
+		       "id FROM device WHERE ?1 >= coalesce((SELECT "          \
+		       "max(seq) FROM change), 0) ORDER BY id LIMIT 1")        \
 	X(DEVICE, "SELECT " DEVICE_COLUMNS " FROM device WHERE id = ?1")       \
 	X(DEVICE_ADD, "INSERT INTO device (" DEVICE_COLUMNS ") VALUES "        \
 		      "(?1, ?2, 'active', '', 0, ?3, ?4, ?5, ?6, ?7, ?8, ?8, " \

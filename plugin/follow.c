@@ -230,15 +230,34 @@ static void went_back(struct guard *g, int64_t revision, int64_t highest)
 	char text[sizeof g->follow.registry_problem];
 
 	g->follow.went_back = true;
+	g->follow.is_new = true;
 	/* Short enough to be whole in the segment's load error. */
 	(void)snprintf(text, sizeof text,
-		"%.160s went back from revision %lld to %lld, as a restored "
-		"backup would: nobody is admitted. Put the newer file back and "
-		"restart the broker, or, to accept this one, stop it, remove "
-		"%.120s and start it",
-		g->registry_path, (long long)highest, (long long)revision,
-		g->segment_path);
+		"%.90s went back (revision %lld, seen: %lld), as a restored "
+		"backup would: nobody is admitted; put the newer file back, or "
+		"run: weir registry accept",
+		g->registry_path, (long long)revision, (long long)highest);
 	registry_problem(g, text);
+}
+
+/* What the file says holds from now on. Its changes do not continue those of
+ * the file before, so all bindings are judged anew. */
+static void take_file(struct guard *g, const struct registry_heads *heads)
+{
+	struct follow *f = &g->follow;
+
+	report(MOSQ_LOG_NOTICE, "%s: %s; its revision is %lld",
+		g->registry_path, f->went_back ? "accepted" : "another file",
+		(long long)heads->revision);
+	f->went_back = false;
+	f->is_new = false;
+	f->epoch++;
+	f->sweeping = true;
+	f->sweep_change = heads->change_seq;
+	f->seen_change = heads->change_seq;
+	f->tries = 0;
+	f->policy_refused = 0;
+	f->policy_revision = 0;
 }
 
 /* Reads the heads; false: not told, or the file is an older one. */
@@ -250,7 +269,7 @@ static bool read_heads(
 
 	if (!registry_heads(g->registry, heads, e))
 		return false;
-	if (g->follow.went_back || heads->revision < highest) {
+	if (heads->restored || heads->revision < highest) {
 		went_back(g, heads->revision, highest);
 		return err_set(
 			e, ERR_CONFLICT, "%s", g->follow.registry_problem);
@@ -259,7 +278,15 @@ static bool read_heads(
 		atomic_store_explicit(&g->meter->highest_revision,
 			heads->revision, memory_order_relaxed);
 	g->follow.revision = heads->revision;
+	if (g->follow.is_new)
+		take_file(g, heads);
 	return true;
+}
+
+static bool same_time(const struct follow *f, const struct stat *st)
+{
+	return st->st_mtim.tv_sec == f->changed.tv_sec &&
+	       st->st_mtim.tv_nsec == f->changed.tv_nsec;
 }
 
 /* The file at the path as it is now; remembers which it was. */
@@ -277,47 +304,36 @@ bool follow_open(struct guard *g, struct err *e)
 	}
 	g->follow.dev = st.st_dev;
 	g->follow.ino = st.st_ino;
-	g->follow.went_back = false;
+	g->follow.changed = st.st_mtim;
 	g->follow.data_version = -1;
 	return true;
 }
 
-/* Another file lies at the path: the open one would be read for ever. Its
- * changes do not continue the old one's, so all bindings are judged anew. */
-static bool reopen(struct guard *g, struct err *e)
-{
-	struct follow *f = &g->follow;
-	struct registry_heads heads;
-
-	registry_close(&g->registry);
-	if (!follow_open(g, e) || !read_heads(g, &heads, e))
-		return false;
-	report(MOSQ_LOG_NOTICE, "%s: another file; its revision is %lld",
-		g->registry_path, (long long)heads.revision);
-	f->epoch++;
-	f->sweeping = true;
-	f->sweep_change = heads.change_seq;
-	f->seen_change = heads.change_seq;
-	f->tries = 0;
-	f->policy_refused = 0;
-	f->policy_revision = 0;
-	return true;
-}
-
-/* Once a second: is the file that is open the one at the path? */
+/*
+ * Once a second: is the file that is open the one at the path? The open one
+ * would be read for ever. A file that was written into is opened anew too: if
+ * it was overwritten where it lies, SQLite would go on with the pages it has.
+ */
 static bool follow_file(struct guard *g, struct err *e)
 {
+	struct follow *f = &g->follow;
 	struct stat st;
+	bool same;
 
 	if (stat(g->registry_path, &st) != 0)
 		return err_set(e, ERR_ENVIRONMENT,
 			"%s: %s; put it back, or run: weir init",
 			g->registry_path,
 			errno == ENOENT ? "it is gone" : "cannot be reached");
-	if (g->registry != NULL && st.st_dev == g->follow.dev &&
-		st.st_ino == g->follow.ino)
+	same = st.st_dev == f->dev && st.st_ino == f->ino;
+	if (g->registry != NULL && same && same_time(f, &st))
 		return true;
-	return reopen(g, e);
+	if (!same) {
+		f->is_new = true;
+		f->went_back = false;
+	}
+	registry_close(&g->registry);
+	return follow_open(g, e);
 }
 
 /* Judges bindings of older files, a bounded number a poll. The judged go to
@@ -456,6 +472,7 @@ bool follow_begin(struct guard *g, struct err *e)
 		g->follow.policy_revision, memory_order_relaxed);
 	store_error(g);
 	if (!read_heads(g, &heads, e)) {
+		g->follow.is_new = true;
 		registry_problem(g, e->msg);
 		return true;
 	}

@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 #define FOLLOW_POLL_MS   100u
 #define FOLLOW_BATCH     512
@@ -36,13 +37,15 @@ struct follow {
 	uint32_t tries;          /* failures at the next change */
 	uint32_t failures;       /* polls in a row that could not be answered */
 	bool file_bad;           /* the path does not lead to the open file */
-	bool went_back;          /* sticky for this file */
+	bool is_new;             /* the open file has not been taken up yet */
+	bool went_back;          /* until it is accepted, or replaced */
 	dev_t dev;
 	ino_t ino;
-	uint32_t epoch;       /* +1 with every new file */
-	bool sweeping;        /* bindings of older epochs are judged again */
-	int64_t sweep_change; /* applied when the sweep is done */
-	uint64_t told_ms;     /* when the problem was last said */
+	struct timespec changed; /* st_mtim */
+	uint32_t epoch;          /* +1 with every new file */
+	bool sweeping;           /* bindings of older epochs are judged again */
+	int64_t sweep_change;    /* applied when the sweep is done */
+	uint64_t told_ms;        /* when the problem was last said */
 	char registry_problem[ERR_MSG_MAX + ERR_PLACE_MAX];
 	char policy_problem[ERR_MSG_MAX + ERR_PLACE_MAX];
 };

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/meter_view.h"
+
+#include "io/segment.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const char *broker_state_name(enum broker_state s)
+{
+	static const char *const names[] = {
+		[BROKER_UNKNOWN] = "unknown",
+		[BROKER_NEVER_RAN] = "never_ran",
+		[BROKER_STOPPED] = "stopped",
+		[BROKER_RUNNING] = "running",
+	};
+
+	return names[s];
+}
+
+#define LOAD(field) atomic_load_explicit(&h->field, memory_order_relaxed)
+
+static void read_header(const struct meter_header *h, struct meter_view *out)
+{
+	out->generation = LOAD(generation);
+	out->pid = LOAD(pid);
+	out->started_s = LOAD(started_s);
+	out->heartbeat_s = LOAD(heartbeat_s);
+	out->connected = LOAD(connected);
+	out->closed = LOAD(closed);
+	out->refused = LOAD(refused);
+	out->applied_change = LOAD(applied_change);
+	out->policy_revision = LOAD(policy_revision);
+	out->highest_revision = LOAD(highest_revision);
+	out->load_error_s = LOAD(load_error_s);
+	if (out->load_error_s != 0)
+		(void)meter_text_load(&h->load_error, out->load_error);
+}
+
+static bool open_meter(const struct cli *c, struct segment *s,
+	struct meter_view *out, struct err *e)
+{
+	char path[CLI_PATH_MAX];
+	struct err why;
+
+	if (!cli_state_path(c, SEGMENT_FILE, path, sizeof(path), e))
+		return false;
+	if (!segment_open_read(path, s, &why)) {
+		if (why.code == ERR_NOT_FOUND)
+			out->state = BROKER_NEVER_RAN;
+		else
+			(void)snprintf(out->problem, sizeof(out->problem), "%s",
+				why.msg);
+		return true;
+	}
+	if (segment_intact(s))
+		out->state = segment_writer_alive(s) ? BROKER_RUNNING
+						     : BROKER_STOPPED;
+	else
+		(void)snprintf(out->problem, sizeof(out->problem),
+			"meter.seg was cut short");
+	return true;
+}
+
+static bool is_open(const struct meter_view *v)
+{
+	return v->state == BROKER_RUNNING || v->state == BROKER_STOPPED;
+}
+
+bool meter_view_read(const struct cli *c, struct meter_view *out, struct err *e)
+{
+	struct meter_view v = {.state = BROKER_UNKNOWN};
+	struct segment s = {0};
+
+	if (!open_meter(c, &s, &v, e))
+		return false;
+	if (is_open(&v))
+		read_header(segment_header(&s), &v);
+	segment_close(&s);
+	*out = v;
+	return true;
+}
+
+bool meter_view_changes(const struct cli *c, int64_t after,
+	bool (*each)(void *ctx, int64_t change, const char *device_id),
+	void *ctx, struct err *e)
+{
+	struct meter_view v = {.state = BROKER_UNKNOWN};
+	struct segment s = {0};
+	char id[DEVICE_ID_MAX + 1];
+	int64_t change;
+
+	if (!open_meter(c, &s, &v, e))
+		return false;
+	if (is_open(&v)) {
+		read_header(segment_header(&s), &v);
+		change = v.applied_change - (int64_t)METER_OUTCOMES;
+		for (change = change > after ? change : after;
+			change < v.applied_change;) {
+			change++;
+			if (meter_outcome_device(s.mem, change, id) &&
+				!each(ctx, change, id))
+				break;
+		}
+	}
+	segment_close(&s);
+	return true;
+}

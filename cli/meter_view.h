@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the plugin says of itself in meter.seg, copied: for status, doctor and
+ * whoever must know what the broker has seen of the registry.
+ */
+#ifndef CLI_METER_VIEW_H
+#define CLI_METER_VIEW_H
+
+#include "cli/command.h"
+#include "core/meter.h"
+
+enum broker_state {
+	BROKER_UNKNOWN = 0, /* the meter cannot be read: see problem */
+	BROKER_NEVER_RAN,
+	BROKER_STOPPED,
+	BROKER_RUNNING,
+};
+
+/* "unknown", "never_ran", "stopped", "running". */
+const char *broker_state_name(enum broker_state s);
+
+struct meter_view {
+	enum broker_state state;
+	char problem[ERR_MSG_MAX];
+	uint64_t generation, closed, refused;
+	int64_t pid, started_s, heartbeat_s, connected;
+	int64_t applied_change, policy_revision, highest_revision, load_error_s;
+	char load_error[METER_TEXT + 1]; /* "" : the last load succeeded */
+};
+
+/* Reads the meter of C's state directory. A meter that cannot be read is no
+ * failure: see problem. False: the path is too long. */
+MUST bool meter_view_read(
+	const struct cli *c, struct meter_view *out, struct err *e);
+
+/* Calls EACH for each change above AFTER of which the meter still names the
+ * device, in order, until it returns false. The text is the broker's word. */
+MUST bool meter_view_changes(const struct cli *c, int64_t after,
+	bool (*each)(void *ctx, int64_t change, const char *device_id),
+	void *ctx, struct err *e);
+
+#endif
