@@ -154,14 +154,14 @@ MUST bool registry_commit(
 	struct registry *r, int64_t *change_seq, struct err *e);
 void registry_rollback(struct registry *r);
 
-/* Inserts D (id, class_name, sim, attrs; status active). ERR_CONFLICT names
- * what is taken and by whom: the id (also a retired one's), an identifier.
- * Audited as device.add. */
+/* Inserts D (id, class_name, sim, attrs, observe; status active).
+ * ERR_CONFLICT names what is taken and by whom: the id (also a retired one's),
+ * an identifier. Audited as device.add. */
 MUST bool registry_device_add(
 	struct registry *r, const struct device *d, struct err *e);
-/* Writes class_name, sim and attrs of the existing D->id; a change row when
- * any of them differs (rights may shrink). Audited as device.set. Nothing is
- * written when none differs. ERR_CONFLICT as registry_device_add;
+/* Writes class_name, sim, attrs and observe of the existing D->id; a change
+ * row when any of them differs (rights may shrink). Audited as device.set.
+ * Nothing is written when none differs. ERR_CONFLICT as registry_device_add;
  * ERR_NOT_FOUND. A retired device may be written: erasing its identifiers. */
 MUST bool registry_device_set(
 	struct registry *r, const struct device *d, struct err *e);

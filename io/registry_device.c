@@ -89,6 +89,17 @@ static bool read_status(sqlite3_stmt *st, struct device *d)
 	       col_int(st, 4, &d->status_until_s);
 }
 
+/* Whatever is neither must not pass for one of them. */
+static bool read_mode(sqlite3_stmt *st, struct device *d)
+{
+	struct str name;
+
+	if (!col_text(st, 13, 16, &name))
+		return false;
+	d->observe = str_eq(name, STR("observe"));
+	return d->observe || str_eq(name, STR("enforce"));
+}
+
 static bool read_class(sqlite3_stmt *st, struct device *d)
 {
 	return col_copy(st, 1, d->class_name, sizeof(d->class_name)) &&
@@ -116,6 +127,8 @@ static bool read_device(
 		 !col_int(st, 11, &d.updated_s) ||
 		 !col_int(st, 12, &d.revision))
 		bad = "created_s, updated_s or revision";
+	else if (!read_mode(st, &d))
+		bad = "mode";
 	else if (!read_attrs(st, &d))
 		bad = "attrs";
 	if (bad != NULL)

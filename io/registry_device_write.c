@@ -23,12 +23,18 @@ static const struct {
 
 /* ------------------------------------------------------------------ detail */
 
+static const char *mode_of(const struct device *d)
+{
+	return d->observe ? "observe" : "enforce";
+}
+
 /* What the audit says of D. Identifiers are masked: entries stay for ever,
  * and erasing personal data must be possible. */
 static cJSON *detail_of(const struct device *d, const char *attrs)
 {
 	cJSON *j = cJSON_CreateObject();
 	bool ok = cJSON_AddStringToObject(j, "class", d->class_name) != NULL &&
+		  cJSON_AddStringToObject(j, "mode", mode_of(d)) != NULL &&
 		  cJSON_AddRawToObject(j, "attrs", attrs) != NULL;
 
 	for (int k = SIMID_NONE + 1; ok && k < SIMID_KINDS; k++) {
@@ -141,7 +147,8 @@ static bool insert(struct registry *r, const struct device *d,
 			       sim_val(&d->sim[SIMID_IMEI]),
 			       sim_val(&d->sim[SIMID_EID]),
 			       V_TEXT(str_from(attrs)), V_INT(r->now_s),
-			       V_INT(r->revision)),
+			       V_INT(r->revision),
+			       V_TEXT(str_from(mode_of(d)))),
 		       e) &&
 	       reg_audit(r, "device.add", id_of(d), detail_of(d, attrs), e);
 }
@@ -182,7 +189,7 @@ static bool same(const struct device *old, const struct device *d,
 	const char *old_attrs, const char *attrs)
 {
 	if (strcmp(old->class_name, d->class_name) != 0 ||
-		strcmp(old_attrs, attrs) != 0)
+		strcmp(old_attrs, attrs) != 0 || old->observe != d->observe)
 		return false;
 	for (int k = SIMID_NONE + 1; k < SIMID_KINDS; k++) {
 		if (old->sim[k].kind != d->sim[k].kind ||
@@ -202,7 +209,8 @@ static bool update(struct registry *r, const struct device *d,
 			       sim_val(&d->sim[SIMID_IMEI]),
 			       sim_val(&d->sim[SIMID_EID]),
 			       V_TEXT(str_from(attrs)), V_INT(r->now_s),
-			       V_INT(r->revision)),
+			       V_INT(r->revision),
+			       V_TEXT(str_from(mode_of(d)))),
 		       e) &&
 	       reg_change(r, id_of(d), e) &&
 	       reg_audit(r, "device.set", id_of(d), detail_of(d, attrs), e);

@@ -21,7 +21,7 @@
 
 #define DEVICE_COLUMNS                                                         \
 	"id, class, status, status_reason, status_until_s, iccid, imsi, "      \
-	"imei, eid, attrs, created_s, updated_s, revision"
+	"imei, eid, attrs, created_s, updated_s, revision, mode"
 #define CREDENTIAL_COLUMNS                                                     \
 	"fingerprint, spki, device_id, serial, issuer, not_before_s, "         \
 	"not_after_s, status, revoked_s, reason, revision"
@@ -49,10 +49,10 @@
 	X(DEVICE, "SELECT " DEVICE_COLUMNS " FROM device WHERE id = ?1")       \
 	X(DEVICE_ADD, "INSERT INTO device (" DEVICE_COLUMNS ") VALUES "        \
 		      "(?1, ?2, 'active', '', 0, ?3, ?4, ?5, ?6, ?7, ?8, ?8, " \
-		      "?9)")                                                   \
+		      "?9, ?10)")                                              \
 	X(DEVICE_SET, "UPDATE device SET class = ?2, iccid = ?3, imsi = ?4, "  \
 		      "imei = ?5, eid = ?6, attrs = ?7, updated_s = ?8, "      \
-		      "revision = ?9 WHERE id = ?1")                           \
+		      "revision = ?9, mode = ?10 WHERE id = ?1")               \
 	X(DEVICE_STATUS, "UPDATE device SET status = ?2, status_reason = ?3, " \
 			 "status_until_s = ?4, updated_s = ?5, "               \
 			 "revision = ?6 WHERE id = ?1")                        \

@@ -72,12 +72,14 @@ static void test_entries(void **state)
 
 	OK(fx, registry_audit(fx->w, 1, add_entry, &t, &fx->e));
 	assert_string_equal(t.text,
-		"device.add|a|{\"class\":\"meter\",\"attrs\":{},"
+		"device.add|a|{\"class\":\"meter\",\"mode\":\"enforce\","
+		"\"attrs\":{},"
 		"\"imsi\":\"001010*******89\",\"revision\":2}\n"
 		"cert.add|a|{\"fingerprint\":\"0101010101010101010101010101"
 		"010101010101010101010101010101010101\",\"serial\":\"0A01\","
 		"\"revision\":2}\n"
-		"device.set|a|{\"class\":\"meter\",\"attrs\":{},"
+		"device.set|a|{\"class\":\"meter\",\"mode\":\"enforce\","
+		"\"attrs\":{},"
 		"\"revision\":3}\n"
 		"device.suspend|a|{\"reason\":\"\\\"why\\\"\",\"until_s\":7,"
 		"\"revision\":3}\n"

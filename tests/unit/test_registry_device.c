@@ -60,6 +60,7 @@ static void test_add(void **state)
 
 	d.attrs = attrs;
 	d.n_attrs = 3;
+	assert_false(d.observe);
 	fx_begin(fx);
 	OK(fx, registry_device_add(fx->w, &d, &fx->e));
 	assert_int_equal(fx_commit(fx), 0);
@@ -68,6 +69,7 @@ static void test_add(void **state)
 	assert_int_equal(got.id_len, 3);
 	assert_string_equal(got.class_name, "meter");
 	assert_int_equal(got.status, DEVICE_ACTIVE);
+	assert_false(got.observe);
 	assert_string_equal(got.status_reason, "");
 	assert_int_equal(got.created_s, FX_NOW);
 	assert_int_equal(got.updated_s, FX_NOW);
@@ -213,6 +215,34 @@ static void test_set(void **state)
 	REFUSED(fx, registry_device_set(fx->w, &a, &fx->e), ERR_NOT_FOUND,
 		"no device 'nobody'");
 	registry_rollback(fx->w);
+}
+
+/* Either way the device's connections are to be judged anew. */
+static void test_mode(void **state)
+{
+	struct fixture *fx = *state;
+	struct device a = fx_device("a"), got;
+	struct changes c = {0};
+
+	a.observe = true;
+	fx_begin(fx);
+	OK(fx, registry_device_add(fx->w, &a, &fx->e));
+	assert_int_equal(fx_commit(fx), 0);
+	for (int64_t seq = 0; seq < 3; seq++) {
+		assert_true(get(fx, "a", &got));
+		assert_int_equal(got.observe, a.observe);
+		assert_int_equal(got.revision, 2 + seq);
+		device_fini(&got);
+		fx_begin(fx);
+		OK(fx, registry_device_set(fx->w, &a, &fx->e));
+		assert_int_equal(fx_commit(fx), 0); /* nothing differs */
+		a.observe = !a.observe;
+		fx_begin(fx);
+		OK(fx, registry_device_set(fx->w, &a, &fx->e));
+		assert_int_equal(fx_commit(fx), seq + 1);
+	}
+	OK(fx, registry_changes(fx->w, 0, 8, add_change, &c, &fx->e));
+	assert_int_equal(c.n, 3);
 }
 
 static void set_status(
@@ -389,6 +419,14 @@ static const char *const hostile[] = {
 	"created_s = NULL",
 	"updated_s = 'x'",
 	"revision = x''",
+	"mode = NULL",
+	"mode = ''",
+	"mode = 1",
+	"mode = 'Observe'",
+	"mode = 'observed'",
+	"mode = 'enforce' || char(0)",
+	"mode = CAST('observe' AS BLOB)",
+	"mode = hex(zeroblob(100000))",
 };
 
 /*
@@ -411,7 +449,7 @@ static void test_hostile_rows(void **state)
 		   "DROP TABLE device; CREATE TABLE sound AS SELECT * FROM t;"
 		   "CREATE TABLE device (id, class, status, status_reason,"
 		   " status_until_s, iccid, imsi, eid, imei, attrs, created_s,"
-		   " updated_s, revision)");
+		   " updated_s, revision, mode)");
 	for (size_t i = 0; i < sizeof(hostile) / sizeof(hostile[0]); i++) {
 		(void)snprintf(sql, sizeof(sql),
 			"DELETE FROM device; INSERT INTO device SELECT * FROM "
@@ -480,6 +518,7 @@ int main(void)
 		TEST(test_add_refused),
 		TEST(test_unterminated),
 		TEST(test_set),
+		TEST(test_mode),
 		TEST(test_status),
 		TEST(test_status_refused),
 		TEST(test_list),
