@@ -51,6 +51,18 @@ static void test_nothing_known(void **state)
 		"reason=unknown_certificate rule=- certificate=00ff");
 }
 
+static void test_observed(void **state)
+{
+	struct refusal r = publish;
+	char out[REFUSAL_LINE];
+
+	(void)state;
+	r.observed = true;
+	(void)refusal_format(&r, 0, out);
+	assert_ptr_equal(
+		strstr(out, "weir: observed publish device=pump-1"), out);
+}
+
 /* No byte of a client's choosing can end a value or the line. */
 static void test_escape(void **state)
 {
@@ -85,9 +97,19 @@ static void test_cut(void **state)
 	assert_string_equal(out + strlen(out) - 4, "t...");
 	/* The worst of everything still fits one line of the broker's log. */
 	memset(text, '\n', sizeof text - 1);
-	r = (struct refusal){ACTION_SUBSCRIBE, REASON_FILTER_TOO_WIDE, text,
-		text, text, text, text, NULL, true, 2, true, UINT32_MAX,
-		{text, sizeof text - 1}};
+	r = (struct refusal){.action = ACTION_SUBSCRIBE,
+		.reason = REASON_FILTER_TOO_WIDE,
+		.observed = true,
+		.device = text,
+		.class_name = text,
+		.client_id = text,
+		.address = text,
+		.place = text,
+		.has_message = true,
+		.qos = 2,
+		.retain = true,
+		.bytes = UINT32_MAX,
+		.topic = {text, sizeof text - 1}};
 	assert_true(refusal_format(&r, UINT32_MAX, out) < REFUSAL_LINE);
 	assert_string_equal(out + strlen(out) - 7, "\\x0A...");
 }
@@ -155,6 +177,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_line),
 		cmocka_unit_test(test_nothing_known),
+		cmocka_unit_test(test_observed),
 		cmocka_unit_test(test_escape),
 		cmocka_unit_test(test_cut),
 		cmocka_unit_test_setup(test_per_kind, setup),
