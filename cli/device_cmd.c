@@ -2,6 +2,7 @@
 /*
  * weir device: who exists.
  */
+#include "cli/class_text.h"
 #include "cli/command.h"
 #include "cli/device_attrs.h"
 #include "cli/output.h"
@@ -29,6 +30,18 @@ static bool read_class(const struct cli *c, struct device *d, struct err *e)
 			name);
 	(void)snprintf(d->class_name, sizeof(d->class_name), "%s", name);
 	return true;
+}
+
+/* --mode enforce|observe into *out, which is as it was without; *given. */
+static bool read_mode(
+	const struct cli *c, bool *out, bool *given, struct err *e)
+{
+	const char *name = args_get(c->args, "mode");
+
+	*given = name != NULL;
+	return name == NULL || mode_find(name, out) ||
+	       err_set(e, ERR_INPUT, "--mode '%.40s' is not %s or %s", name,
+		       mode_text(false), mode_text(true));
 }
 
 /* One of --iccid, --imsi, --imei, --eid; empty takes it away. */
@@ -65,6 +78,15 @@ static bool read_simids(const struct cli *c, struct device *d, struct err *e)
 			return false;
 	}
 	return true;
+}
+
+/* All options but --attr. */
+static bool read_options(const struct cli *c, struct device *d, struct err *e)
+{
+	bool given;
+
+	return read_class(c, d, e) && read_mode(c, &d->observe, &given, e) &&
+	       read_simids(c, d, e);
 }
 
 /* ------------------------------------------------------------------ add, set */
@@ -127,8 +149,7 @@ static bool device_add(struct cli *c, struct err *e)
 		return err_set(e, ERR_INPUT,
 			"--class is missing: the class says what the device "
 			"may do");
-	if (!read_class(c, &d, e) || !read_simids(c, &d, e) ||
-		!attrs_read(c, false, &attrs, &none, e))
+	if (!read_options(c, &d, e) || !attrs_read(c, false, &attrs, &none, e))
 		return false;
 	memcpy(d.id, id.p, id.n);
 	d.id_len = (uint8_t)id.n;
@@ -150,8 +171,7 @@ static bool change_device(const struct cli *c, struct registry *r,
 	struct device d = *old;
 	struct attrs given = {.n = 0}, gone = {.n = 0}, all;
 
-	if (!read_class(c, &d, e) || !read_simids(c, &d, e) ||
-		!attrs_read(c, true, &given, &gone, e) ||
+	if (!read_options(c, &d, e) || !attrs_read(c, true, &given, &gone, e) ||
 		!attrs_merge(old, &given, &gone, &all, e))
 		return false;
 	d.attrs = all.a;
@@ -180,15 +200,15 @@ static bool set_committed(const struct cli *c, struct registry *r,
 static bool something_to_set(const struct cli *c, struct err *e)
 {
 	static const char *const names[] = {
-		"class", "iccid", "imsi", "imei", "eid", "attr"};
+		"class", "mode", "iccid", "imsi", "imei", "eid", "attr"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		if (args_has(c->args, names[i]))
 			return true;
 	}
 	return err_set(e, ERR_INPUT,
-		"nothing to set; give --class, --iccid, --imsi, --imei, --eid "
-		"or --attr");
+		"nothing to set; give --class, --mode, --iccid, --imsi, "
+		"--imei, --eid or --attr");
 }
 
 static bool device_set(struct cli *c, struct err *e)
@@ -285,6 +305,7 @@ static bool device_show(struct cli *c, struct err *e)
 struct device_rows {
 	const struct cli *c;
 	enum device_status status; /* effective; DEVICE_NONE: any */
+	bool by_mode, observe;     /* by_mode: only those of that mode */
 	struct table *table;
 };
 
@@ -297,6 +318,8 @@ static bool list_device(void *ctx, const struct device *d)
 
 	if (rows->status != DEVICE_NONE && rows->status != status)
 		return true;
+	if (rows->by_mode && rows->observe != d->observe)
+		return true;
 	if (rows->c->json) {
 		json_print(device_json(d, rows->c->now_s));
 		return output_ok();
@@ -305,15 +328,16 @@ static bool list_device(void *ctx, const struct device *d)
 		ids[k] = simid_text(&d->sim[k], rows->c->show_ids, masked[k]);
 	table_row(rows->table,
 		(const char *const[]){d->id, d->class_name,
-			device_status_name(status), ids[SIMID_ICCID],
+			device_status_name(status),
+			d->observe ? mode_text(true) : NULL, ids[SIMID_ICCID],
 			ids[SIMID_IMSI], ids[SIMID_IMEI], ids[SIMID_EID]});
 	return true;
 }
 
 static bool device_list(struct cli *c, struct err *e)
 {
-	static const char *const heads[] = {
-		"DEVICE", "CLASS", "STATUS", "ICCID", "IMSI", "IMEI", "EID"};
+	static const char *const heads[] = {"DEVICE", "CLASS", "STATUS", "MODE",
+		"ICCID", "IMSI", "IMEI", "EID"};
 	struct device_filter f = {.class_name = args_get(c->args, "class")};
 	struct device_rows rows = {.c = c};
 	const char *status = args_get(c->args, "status");
@@ -328,12 +352,14 @@ static bool device_list(struct cli *c, struct err *e)
 				"quarantined or retired",
 				status);
 	}
+	if (!read_mode(c, &rows.observe, &rows.by_mode, e))
+		return false;
 	/* A suspended device may be active again, its time being over. */
 	if (rows.status != DEVICE_ACTIVE)
 		f.status = rows.status;
 	if (!cli_registry(c, REGISTRY_READ, &r, e))
 		return false;
-	rows.table = table_new(heads, 7);
+	rows.table = table_new(heads, 8);
 	done = registry_devices(r, &f, list_device, &rows, e);
 	if (done && !c->json)
 		table_print(rows.table);
@@ -348,6 +374,9 @@ static bool device_list(struct cli *c, struct err *e)
 	{"class", '\0', OPT_VALUE, "C",                                        \
 		"what the device may do: a class of "                          \
 		"the policy"},                                                 \
+		{"mode", '\0', OPT_VALUE, "M",                                 \
+			"enforce, or observe: what the "                       \
+			"class's rules refuse passes"},                        \
 		{"iccid", '\0', OPT_VALUE, "N", "its SIM: 19 or 20 digits"},   \
 		{"imsi", '\0', OPT_VALUE, "N",                                 \
 			"its subscription: 6 to 15 "                           \
@@ -377,14 +406,17 @@ static const struct opt LIST_OPTIONS[] = {
 	{"class", '\0', OPT_VALUE, "C", "only devices of this class"},
 	{"status", '\0', OPT_VALUE, "S",
 		"only active, suspended, quarantined or retired ones"},
+	{"mode", '\0', OPT_VALUE, "M",
+		"only those that enforce, or that observe"},
 	{NULL, '\0', OPT_FLAG, NULL, NULL},
 };
 
 const struct command device_commands[] = {
 	{
 		.name = "device add",
-		.usage = "ID --class C [--iccid N] [--imsi N] [--imei N] "
-			 "[--eid N] [--attr K=V]… [--any-check-digit]",
+		.usage = "ID --class C [--mode enforce|observe] [--iccid N] "
+			 "[--imsi N] [--imei N] [--eid N] [--attr K=V]… "
+			 "[--any-check-digit]",
 		.summary = "Register a device",
 		.help = "The id is for ever: a retired device's id is not "
 			"given again. An attribute given\nseveral times has "
@@ -399,13 +431,16 @@ const struct command device_commands[] = {
 	},
 	{
 		.name = "device set",
-		.usage = "ID [--class C] [--iccid N] [--imsi N] [--imei N] "
-			 "[--eid N] [--attr K=V]… [--any-check-digit] "
-			 "[--wait DUR]",
-		.summary = "Change a device's class, identifiers or attributes",
+		.usage = "ID [--class C] [--mode enforce|observe] [--iccid N] "
+			 "[--imsi N] [--imei N] [--eid N] [--attr K=V]… "
+			 "[--any-check-digit] [--wait DUR]",
+		.summary = "Change a device's class, mode, identifiers or "
+			   "attributes",
 		.help = "What is not named stays. The values given for an "
 			"attribute replace all it had;\n--attr K= removes it, "
-			"--iccid '' the ICCID.\n\n"
+			"--iccid '' the ICCID. In mode observe the rules of "
+			"its\nclass are not enforced; enforcing again takes "
+			"hold of live connections.\n\n"
 			"  weir device set pump-0001 --attr site=york "
 			"--attr owner=\n",
 		.options = SET_OPTIONS,
@@ -425,7 +460,7 @@ const struct command device_commands[] = {
 	},
 	{
 		.name = "device list",
-		.usage = "[--class C] [--status S]",
+		.usage = "[--class C] [--status S] [--mode M]",
 		.summary = "List devices",
 		.help = "SIM identifiers are masked; --show-ids prints them "
 			"whole, and so does --json.\n\n"

@@ -161,7 +161,7 @@ static void answer(const struct policy *policy, struct decision d)
 	if (policy_rule_place(policy, d.rule, place) == 0)
 		memcpy(place, "-", 2);
 	(void)printf("%s\t%s\t%s\n",
-		d.verdict == VERDICT_ALLOWED ? "allow" : "deny",
+		d.verdict == VERDICT_REFUSED ? "deny" : "allow",
 		reason_name(d.reason), place);
 }
 

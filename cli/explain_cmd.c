@@ -117,7 +117,7 @@ static bool explain_one(struct cli *c, struct registry *r,
 		explain_summary(c, &x);
 	} else {
 		x.decision = decide(policy, &asked.who, &x.what);
-		c->answer_no = x.decision.verdict != VERDICT_ALLOWED;
+		c->answer_no = x.decision.verdict == VERDICT_REFUSED;
 		explain_print(c, &x);
 	}
 	asked_fini(&asked);
@@ -167,15 +167,21 @@ const struct command explain_commands[] = {
 			 "--batch FILE",
 		.summary = "Say what a device may do, and why not",
 		.help = "The verdict comes from the code that decides in the "
-			"broker. Exit status 0: allowed,\n1: refused. Without "
-			"an action: all that the device may do.\n\n"
+			"broker. Exit status 0: allowed,\nor observed: allowed "
+			"only because its class or the device is in observe "
+			"mode; 1: refused.\nWithout an action: all that the "
+			"device may do. What the device has used of its "
+			"class's\nlimits is not known here, so rate and quota "
+			"are never the answer.\n\n"
 			"  weir explain pump-1 publish plant/pump-1/state "
 			"--qos 1 --bytes 200\n\n"
 			"--batch reads lines of device, action, topic, qos, "
 			"retain, bytes, tab separated (the\nlast may be "
 			"missing; for connect the topic is the client id), "
-			"and writes for each:\nallow or deny, reason, rule. "
-			"Its exit status is 0 whatever the verdicts.\n",
+			"and writes for each:\nallow or deny, reason, rule; "
+			"what is only observed is allow with the reason that "
+			"enforcing\nwould give. Its exit status is 0 whatever "
+			"the verdicts.\n",
 		.options = EXPLAIN_OPTIONS,
 		.words_max = 3,
 		.run = run_explain,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/explain_print.h"
 
+#include "cli/class_text.h"
 #include "cli/output.h"
 #include "cli/remedy.h"
 #include "core/explain.h"
@@ -34,6 +35,31 @@ static void json_text(cJSON *o, const char *key, struct str s)
 static bool allowed(const struct explained *x)
 {
 	return x->decision.verdict == VERDICT_ALLOWED;
+}
+
+size_t explain_observers(const struct explained *x, const char *out[static 2])
+{
+	const struct subject *who = &x->asked->who;
+	size_t n = 0;
+
+	if (who->device == NULL || who->class == NULL ||
+		who->device->status != DEVICE_ACTIVE)
+		return 0;
+	if (policy_class_observes(who->class))
+		out[n++] = "class";
+	if (who->device->observe)
+		out[n++] = "device";
+	return n;
+}
+
+void explain_observers_json(cJSON *o, const struct explained *x)
+{
+	cJSON *list = json_array(o, "observed_by");
+	const char *by[2];
+	size_t n = explain_observers(x, by), i;
+
+	for (i = 0; i < n; i++)
+		json_push(list, cJSON_CreateString(by[i]));
 }
 
 /* True when the rule of the decision is what decided, not just the nearest. */
@@ -88,8 +114,23 @@ static void analyse(const struct explained *x, struct analysis *out)
 			rule->topic, x->asked->who.device, topic, &out->level);
 }
 
-static const char *reason_sentence(const struct explained *x)
+/* Lent until OUT goes. */
+#define SENTENCE_MAX 256
+static const char *reason_sentence(
+	const struct explained *x, char out[static SENTENCE_MAX])
 {
+	const char *by[2] = {"", ""};
+
+	if (x->decision.verdict == VERDICT_OBSERVED) {
+		bool both = explain_observers(x, by) == 2;
+
+		(void)snprintf(out, SENTENCE_MAX,
+			"allowed, because the %s%s in observe mode; enforcing "
+			"would refuse it: %s",
+			by[0], both ? " and the device are" : " is",
+			reason_text(x->decision.reason));
+		return out;
+	}
 	if (!allowed(x))
 		return reason_text(x->decision.reason);
 	if (x->what.action == ACTION_CONNECT)
@@ -159,9 +200,12 @@ static void json_device(cJSON *o, const struct explained *x)
 
 static void json_verdict(cJSON *o, const struct explained *x)
 {
-	json_str(o, "verdict", allowed(x) ? "allowed" : "refused");
+	char sentence[SENTENCE_MAX];
+
+	json_str(o, "verdict", verdict_name((enum verdict)x->decision.verdict));
 	json_str(o, "reason", reason_name(x->decision.reason));
-	json_str(o, "text", reason_sentence(x));
+	json_str(o, "text", reason_sentence(x, sentence));
+	explain_observers_json(o, x);
 }
 
 static void print_json(const struct explained *x, const struct analysis *an)
@@ -330,21 +374,34 @@ static void print_connect(const struct explained *x)
 			reason_text(d.reason), reason_name(d.reason));
 }
 
+/* The broker alone knows what the device has used of them. */
+static void print_limits(const struct explained *x)
+{
+	char limits[CLASS_LIMITS_TEXT];
+
+	class_limits_text(x->asked->who.class, limits);
+	if (limits[0] != '\0' && x->what.action != ACTION_RECEIVE &&
+		x->decision.verdict != VERDICT_REFUSED)
+		print_field("limits",
+			"not judged: what the device has used of them is not "
+			"known here");
+}
+
 void explain_print(const struct cli *c, const struct explained *x)
 {
 	struct analysis an;
-	char remedy[REMEDY_MAX];
+	char remedy[REMEDY_MAX], sentence[SENTENCE_MAX];
 
 	analyse(x, &an);
 	if (c->json) {
 		print_json(x, &an);
 		return;
 	}
-	if (allowed(x))
-		(void)printf("allowed: %s\n", reason_sentence(x));
-	else
-		(void)printf("refused: %s (%s)\n", reason_sentence(x),
-			reason_name(x->decision.reason));
+	(void)printf("%s: %s", verdict_name((enum verdict)x->decision.verdict),
+		reason_sentence(x, sentence));
+	if (!allowed(x))
+		(void)printf(" (%s)", reason_name(x->decision.reason));
+	(void)putchar('\n');
 	print_device(x);
 	print_request(x);
 	print_rule(x);
@@ -352,5 +409,6 @@ void explain_print(const struct cli *c, const struct explained *x)
 	print_suggestion(x, &an);
 	if (remedy_text(x, remedy))
 		print_field("remedy", "%s", remedy);
+	print_limits(x);
 	print_connect(x);
 }

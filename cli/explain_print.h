@@ -6,6 +6,7 @@
 #define CLI_EXPLAIN_PRINT_H
 
 #include "cli/asked.h"
+#include "cli/output.h"
 
 /* A question and its answer; all borrowed. */
 struct explained {
@@ -16,6 +17,12 @@ struct explained {
 	struct request what;
 	struct decision decision;
 };
+
+/* Who has the rules observed, not enforced, for the device of X: "class",
+ * "device" (static) into OUT; returns how many. Only an active device's are. */
+size_t explain_observers(const struct explained *x, const char *out[static 2]);
+/* Adds them as "observed_by". */
+void explain_observers_json(cJSON *o, const struct explained *x);
 
 /* One request: verdict, reason, rule, and on a refusal what would help. */
 void explain_print(const struct cli *c, const struct explained *x);

@@ -2,6 +2,7 @@
 /*
  * weir explain ID: all that a device may do.
  */
+#include "cli/class_text.h"
 #include "cli/explain_print.h"
 #include "cli/output.h"
 #include "cli/remedy.h"
@@ -105,6 +106,38 @@ static void print_client_ids(const struct explained *x)
 	}
 }
 
+static void print_mode(const struct explained *x)
+{
+	const char *by[2];
+	size_t n = explain_observers(x, by);
+
+	if (n != 0)
+		print_field("mode",
+			"observe (%s%s): what the rules below refuse passes, "
+			"but for topics that start with $",
+			by[0], n == 2 ? " and device" : "");
+}
+
+static void print_limit(void *ctx, enum limit limit, uint64_t max)
+{
+	bool *any = ctx;
+
+	print_field(*any ? "and" : "at most", "%" PRIu64 " %s", max,
+		limit_text(limit));
+	*any = true;
+}
+
+/* Which hold in quarantine too. */
+static void print_limits(const struct explained *x)
+{
+	bool any = false;
+
+	class_limits_each(x->asked->who.class, print_limit, &any);
+	if (any)
+		print_field("used", "what the device has used of these limits "
+				    "is not known here");
+}
+
 static void print_people(
 	const struct cli *c, const struct explained *x, struct decision connect)
 {
@@ -127,6 +160,8 @@ static void print_people(
 	if (remedy_text(&asked, remedy))
 		print_field("remedy", "%s", remedy);
 	print_client_ids(x);
+	print_mode(x);
+	print_limits(x);
 	each_rule(x, ACTION_PUBLISH, !c->show_ids, add_row, t);
 	each_rule(x, ACTION_SUBSCRIBE, !c->show_ids, add_row, t);
 	(void)putchar('\n');
@@ -190,6 +225,8 @@ static void print_json(const struct explained *x, struct decision connect)
 			    x->asked->who.class, i, d, id, sizeof(id)) != 0;
 		i++)
 		json_push(ids, cJSON_CreateString(id));
+	explain_observers_json(o, x);
+	class_limits_json(o, x->asked->who.class);
 	each_rule(
 		x, ACTION_PUBLISH, false, push_rule, json_array(o, "publish"));
 	each_rule(x, ACTION_SUBSCRIBE, false, push_rule,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/policy_check_cmd.h"
 
+#include "cli/class_text.h"
 #include "cli/output.h"
 #include "cli/policy_load.h"
 #include "core/explain.h"
@@ -120,6 +121,23 @@ static bool warn_missing(
 	return true;
 }
 
+static void warn_observe(const struct warning_sink *s)
+{
+	char place[CLASS_NAME_MAX + 16];
+	size_t i;
+
+	for (i = 0; i < policy_n_classes(s->p); i++) {
+		const struct policy_class *c = policy_class_at(s->p, i);
+
+		if (!policy_class_observes(c))
+			continue;
+		(void)snprintf(place, sizeof(place), "classes.%.*s",
+			STR_ARG(policy_class_name(c)));
+		s->each(s->ctx, place,
+			"observes: its devices can write where others read");
+	}
+}
+
 bool policy_warnings(const struct policy *p, struct registry *r,
 	void (*each)(void *ctx, const char *place, const char *text), void *ctx,
 	struct err *e)
@@ -128,6 +146,7 @@ bool policy_warnings(const struct policy *p, struct registry *r,
 
 	if (most_rules(p) <= REDUNDANT_RULES_MAX)
 		policy_redundant(p, redundant, &s);
+	warn_observe(&s);
 	return r == NULL || warn_missing(&s, r, e);
 }
 
@@ -157,31 +176,39 @@ static void push_warning(void *ctx, const char *place, const char *text)
 	json_push(ctx, o);
 }
 
+/* C is NULL for the quarantine. */
+static void add_class(
+	struct table *t, const struct policy *p, const struct policy_class *c)
+{
+	char name[CLASS_NAME_MAX + 1], pub[24], sub[24], worst[24] = "";
+	char limits[CLASS_LIMITS_TEXT];
+	bool observes = c != NULL && policy_class_observes(c);
+
+	(void)snprintf(name, sizeof(name), "%.*s",
+		STR_ARG(c != NULL ? policy_class_name(c)
+				  : STR("(quarantine)")));
+	(void)snprintf(
+		pub, sizeof(pub), "%zu", count_rules(p, c, ACTION_PUBLISH));
+	(void)snprintf(
+		sub, sizeof(sub), "%zu", count_rules(p, c, ACTION_SUBSCRIBE));
+	if (c != NULL)
+		(void)snprintf(
+			worst, sizeof(worst), "%u", policy_class_worst(c));
+	class_limits_text(c, limits);
+	table_row(t, (const char *const[]){name, pub, sub, worst,
+			     mode_text(observes), limits});
+}
+
 static void print_classes(const struct policy *p)
 {
 	static const char *const heads[] = {
-		"CLASS", "PUBLISH", "SUBSCRIBE", "NODES"};
-	struct table *t = table_new(heads, 4);
-	size_t n = policy_n_classes(p), i;
+		"CLASS", "PUBLISH", "SUBSCRIBE", "NODES", "MODE", "LIMITS"};
+	struct table *t = table_new(heads, 6);
+	size_t i;
 
-	for (i = 0; i <= n; i++) {
-		const struct policy_class *c =
-			i < n ? policy_class_at(p, i) : NULL;
-		char name[CLASS_NAME_MAX + 1], pub[24], sub[24], worst[24];
-
-		(void)snprintf(name, sizeof(name), "%.*s",
-			STR_ARG(c != NULL ? policy_class_name(c)
-					  : STR("(quarantine)")));
-		(void)snprintf(pub, sizeof(pub), "%zu",
-			count_rules(p, c, ACTION_PUBLISH));
-		(void)snprintf(sub, sizeof(sub), "%zu",
-			count_rules(p, c, ACTION_SUBSCRIBE));
-		worst[0] = '\0';
-		if (c != NULL)
-			(void)snprintf(worst, sizeof(worst), "%u",
-				policy_class_worst(c));
-		table_row(t, (const char *const[]){name, pub, sub, worst});
-	}
+	for (i = 0; i < policy_n_classes(p); i++)
+		add_class(t, p, policy_class_at(p, i));
+	add_class(t, p, NULL);
 	table_print(t);
 	table_free(&t);
 }
@@ -204,6 +231,8 @@ static void json_classes(cJSON *o, const struct policy *p)
 		json_int(item, "subscribe",
 			(int64_t)count_rules(p, c, ACTION_SUBSCRIBE));
 		json_int(item, "worst_nodes", policy_class_worst(c));
+		json_str(item, "mode", mode_text(policy_class_observes(c)));
+		class_limits_json(item, c);
 		json_push(list, item);
 	}
 }

@@ -10,8 +10,8 @@
 
 /*
  * Calls EACH with a sentence for whatever is allowed in P but hardly meant:
- * rules that others cover, and classes that devices of R (NULL: no look) have
- * and P lacks. False: R cannot be read.
+ * rules that others cover, classes that observe, and classes that devices of R
+ * (NULL: no look) have and P lacks. False: R cannot be read.
  */
 MUST bool policy_warnings(const struct policy *p, struct registry *r,
 	void (*each)(void *ctx, const char *place, const char *text), void *ctx,

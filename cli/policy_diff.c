@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/policy_diff.h"
 
+#include "cli/class_text.h"
 #include "core/explain.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,6 +72,15 @@ static void add_rules(struct texts *t, const struct policy *p,
 	free(rules);
 }
 
+static void add_limit(void *ctx, enum limit limit, uint64_t max)
+{
+	char key[40], value[24];
+
+	(void)snprintf(key, sizeof(key), "limits.%s", limit_key(limit));
+	(void)snprintf(value, sizeof(value), "%" PRIu64, max);
+	add(ctx, key, value);
+}
+
 /* What is not a rule; C is not the quarantine. */
 static void add_class(struct texts *t, const struct policy_class *c)
 {
@@ -84,6 +95,9 @@ static void add_class(struct texts *t, const struct policy_class *c)
 	}
 	if (policy_class_on_deny(c) == ON_DENY_DISCONNECT)
 		add(t, "on_deny", "disconnect");
+	if (policy_class_observes(c))
+		add(t, "mode", mode_text(true));
+	class_limits_each(c, add_limit, t);
 }
 
 /* All that P says of class C (NULL: the quarantine), sorted. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/records.h"
 
+#include "cli/class_text.h"
 #include "cli/values.h"
 #include "io/policy_json.h"
 #include "io/x509.h"
@@ -39,6 +40,7 @@ cJSON *device_json(const struct device *d, int64_t now_s)
 
 	json_str(o, "id", d->id);
 	json_str(o, "class", d->class_name);
+	json_str(o, "mode", mode_text(d->observe));
 	json_str(
 		o, "status", device_status_name((enum device_status)d->status));
 	json_str(o, "effective_status",
@@ -79,6 +81,9 @@ void device_print(const struct cli *c, const struct device *d)
 
 	print_field("device", "%s", d->id);
 	print_field("class", "%s", d->class_name);
+	if (d->observe)
+		print_field("mode", "%s: what the class's rules refuse passes",
+			mode_text(true));
 	print_status(c, d);
 	for (unsigned k = SIMID_NONE + 1; k < SIMID_KINDS; k++) {
 		if (d->sim[k].kind != SIMID_NONE)

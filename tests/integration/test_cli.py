@@ -303,10 +303,11 @@ def test_device_add_and_show(weir):
     assert shown.pop("credentials") == []
     assert shown == added
     assert set(shown) == {
-        "id", "class", "status", "effective_status", "status_reason",
-        "status_until_s", "iccid", "imsi", "imei", "eid", "attrs",
-        "created_s", "updated_s", "revision"}
+        "id", "class", "mode", "status", "effective_status",
+        "status_reason", "status_until_s", "iccid", "imsi", "imei", "eid",
+        "attrs", "created_s", "updated_s", "revision"}
     assert shown["class"] == "pump"
+    assert shown["mode"] == "enforce"
     assert shown["status"] == shown["effective_status"] == "active"
     assert (shown["iccid"], shown["imei"], shown["imsi"], shown["eid"]) == (
         ICCID, IMEI, IMSI, None)
@@ -332,6 +333,8 @@ def test_identifiers_are_masked_for_people(weir):
     (("d" * 65, "--class", "c"), "no device id"),
     (("d1", "--class", "c/d"), "no class name"),
     (("d1", "--class", ""), "no class name"),
+    (("d1", "--class", "c", "--mode", "off"), "not enforce or observe"),
+    (("d1", "--class", "c", "--mode", ""), "not enforce or observe"),
     (("d1", "--class", "c", "--iccid", ICCID_BAD_LUHN), "--iccid"),
     (("d1", "--class", "c", "--iccid", "12"), "--iccid"),
     (("d1", "--class", "c", "--imei", "1" * 16), "--imei"),
@@ -406,7 +409,43 @@ def test_device_set_refuses(weir):
     weir.fails(2, "device", "set", "d2", "--iccid", ICCID, says="d1")
     weir.fails(2, "device", "set", "d2", "--attr", "a=1", "--attr", "a=")
     weir.fails(2, "device", "set", "d2", "--imei", "x")
+    weir.fails(2, "device", "set", "d2", "--mode", "Observe")
     assert weir.revision() == before
+
+
+def test_device_mode(weir):
+    assert weir.json("device", "add", "d1", "--class", "c", "--mode",
+                     "observe")["mode"] == "observe"
+    weir.ok("device", "add", "d2", "--class", "c")
+    # What is not named stays, and the same again is no change.
+    assert weir.json("device", "set", "d1", "--attr", "a=1")[
+        "mode"] == "observe"
+    before = weir.revision()
+    weir.ok("device", "set", "d1", "--mode", "observe")
+    assert weir.revision() == before
+
+    def ids(*args):
+        return [d["id"] for d in weir.lines("device", "list", *args)]
+
+    assert ids("--mode", "observe") == ["d1"]
+    assert ids("--mode", "enforce") == ["d2"]
+    assert ids("--mode", "observe", "--class", "other") == []
+    weir.fails(2, "device", "list", "--mode", "odd", says="odd")
+    assert re.search(r"^mode: +observe", weir.ok("device", "show", "d1"), re.M)
+    assert "mode" not in weir.ok("device", "show", "d2")
+    rows = weir.ok("device", "list").splitlines()
+    assert "observe" in rows[1] and "enforce" not in rows[2]
+    # Both directions are told to the broker and to the audit.
+    seq = change_seq(weir)
+    assert weir.json("device", "set", "d1", "--mode", "enforce")[
+        "mode"] == "enforce"
+    assert change_seq(weir) == seq + 1
+    assert ids("--mode", "observe") == []
+    weir.ok("device", "set", "d1", "--mode", "observe")
+    assert change_seq(weir) == seq + 2
+    assert [a["detail"]["mode"] for a in weir.lines(
+        "audit", "list", "--action", "device.set")] == [
+            "observe", "enforce", "observe"]
 
 
 def test_device_show_unknown(weir):

@@ -6,7 +6,7 @@ one question at a time, in a batch, and for all that a device may do.
 Question: is the verdict the one of the rules, does the explanation name the
 level that differs, and does the rule that it suggests allow the request?
 
-Expected: exit status 0 allowed, 1 refused, 2 usage; a batch is 0 whatever its
+Expected: exit status 0 allowed or observed, 1 refused, 2 usage; a batch is 0 whatever its
 verdicts, line for line; a suggestion put into the policy turns the verdict.
 """
 
@@ -24,7 +24,7 @@ def weir(tmp_path):
 
 
 def ask(weir, *args, verdict="refused"):
-    done = weir.json("explain", *args, status=0 if verdict == "allowed" else 1)
+    done = weir.json("explain", *args, status=1 if verdict == "refused" else 0)
     assert done["verdict"] == verdict
     return done
 
@@ -214,6 +214,122 @@ def test_sim_identifiers_are_masked(weir):
     assert "8944010000000000017" in said("--show-ids")
     done = ask(weir, "till-7", "publish", "sim/x", "--policy", policy)
     assert done["level"]["value"] == "8944010000000000017"
+
+
+# ----------------------------------------------------------- observed, limited
+
+
+def observing(weir, **more):
+    """The example's policy in a file, its payment-terminal class with MORE."""
+    policy = json.loads((EXAMPLE / "policy.json").read_text())
+    policy["classes"]["payment-terminal"].update(more)
+    path = weir.folder / "observing.json"
+    path.write_text(json.dumps(policy))
+    return path
+
+
+OBSERVED = [
+    (["publish", "pay/till-8/status"], "no_rule", None),
+    (["publish", "pay/till-7/status", "--qos", "2"], "qos",
+     "classes.payment-terminal.publish[0]"),
+    (["publish", "pay/till-7/txn/1", "--retain"], "retain",
+     "classes.payment-terminal.publish[1]"),
+    (["publish", "pay/till-7/txn/1", "--bytes", "5000"], "size",
+     "classes.payment-terminal.publish[1]"),
+    (["subscribe", "pay/#"], "filter_too_wide", None),
+    (["receive", "other/x"], "no_rule", None),
+]
+
+
+@pytest.mark.parametrize("question, reason, rule", OBSERVED)
+@pytest.mark.parametrize("by", [["class"], ["device"], ["class", "device"]])
+def test_observed(weir, by, question, reason, rule):
+    more = []
+    if "class" in by:
+        more = ["--policy", observing(weir, mode="observe")]
+    if "device" in by:
+        weir.ok("device", "set", "till-7", "--mode", "observe")
+    done = ask(weir, "till-7", *question, *more, verdict="observed")
+    assert (done["reason"], done["rule"]) == (reason, rule)
+    assert done["observed_by"] == by
+    assert done["nearest"] is not None and done["suggest"] is not None
+    text = weir.ok("explain", "till-7", *question, *more)
+    said = "class and the device are" if len(by) == 2 else by[0] + " is"
+    assert text.startswith(
+        f"observed: allowed, because the {said} in observe mode; enforcing "
+        "would refuse it: ")
+    assert text.splitlines()[0].endswith(f" ({reason})")
+    line = "\t".join(["till-7", *question[:2],
+                      "2" if reason == "qos" else "",
+                      "1" if reason == "retain" else "",
+                      "5000" if reason == "size" else ""])
+    assert batch(weir, line, *more) == [f"allow\t{reason}\t{rule or '-'}"]
+    # What the rules allow is allowed, not observed.
+    done = ask(weir, "till-7", "publish", "pay/till-7/status", *more,
+               verdict="allowed")
+    assert done["observed_by"] == by
+
+
+@pytest.mark.parametrize("question, reason", [
+    (["publish", "$SYS/x"], "no_rule"),
+    (["subscribe", "$SYS/#"], "no_rule"),
+    (["subscribe", "$share/g/pay/till-7/cmd/x"], None),
+    (["publish", "a/+"], "malformed"),
+    (["connect", "till-7"], "no_certificate"),
+])
+def test_not_observed(weir, question, reason):
+    weir.ok("device", "set", "till-7", "--mode", "observe")
+    done = ask(weir, "till-7", *question)
+    assert reason is None or done["reason"] == reason
+
+
+def test_observe_relaxes_no_status(weir):
+    weir.ok("device", "set", "till-7", "--mode", "observe")
+    weir.ok("quarantine", "till-7")
+    done = ask(weir, "till-7", "publish", "pay/till-7/status")
+    assert done["reason"] == "quarantined" and done["observed_by"] == []
+    assert weir.json("explain", "till-7")["observed_by"] == []
+    weir.ok("suspend", "till-7")
+    assert ask(weir, "till-7", "publish", "x")["reason"] == "device_suspended"
+    assert batch(weir, "till-7\tpublish\tx") == ["deny\tdevice_suspended\t-"]
+    weir.ok("release", "till-7")
+    ask(weir, "till-7", "publish", "x", verdict="observed")
+    weir.ok("device", "set", "till-7", "--mode", "enforce")
+    ask(weir, "till-7", "publish", "x")
+
+
+def test_summary_of_mode(weir):
+    assert weir.json("explain", "till-7")["observed_by"] == []
+    assert "mode:" not in weir.ok("explain", "till-7")
+    weir.ok("device", "set", "till-7", "--mode", "observe")
+    assert weir.json("explain", "till-7")["observed_by"] == ["device"]
+    assert "observe (device): " in weir.ok("explain", "till-7")
+    policy = observing(weir, mode="observe")
+    assert "observe (class and device): " in weir.ok(
+        "explain", "till-7", "--policy", policy)
+    assert "observe (class): " in weir.ok(
+        "explain", "till-8", "--policy", policy)
+
+
+def test_limits_of_the_class(weir):
+    limits = {"messages_per_s": 5, "connects_per_min": 6}
+    policy = observing(weir, limits=limits)
+    assert weir.json("explain", "till-7", "--policy", policy)[
+        "limits"] == limits
+    text = weir.ok("explain", "till-7", "--policy", policy)
+    assert "5 messages published a second\n" in text
+    assert "6 connects a minute\n" in text
+    assert "what the device has used of these limits is not known" in text
+    asked = ["till-7", "publish", "pay/till-7/status", "--policy", policy]
+    for _ in range(20):
+        ask(weir, *asked, verdict="allowed")
+    assert "limits:" in weir.ok("explain", *asked)
+    # Nothing is said of limits where there are none.
+    assert weir.json("explain", "ledger", "--policy", policy)["limits"] == {}
+    assert "limits" not in weir.ok("explain", "ledger", "--policy", policy)
+    assert "limits:" not in weir.ok(
+        "explain", "ledger", "receive", "pay/till-7/txn/1", "--policy", policy)
+    assert weir.json("explain", "meter-12")["limits"] == {}
 
 
 # ------------------------------------------------------------------------- usage

@@ -106,6 +106,31 @@ def test_check_warns(weir):
     weir.fails(3, "policy", "check", "none.json", says="none.json")
 
 
+def test_check_warns_of_a_class_that_observes(weir):
+    p = policy(weir, meter={"publish": ["a/+"], "mode": "observe"},
+               backend={"mode": "enforce"}, **{"payment-terminal": {}})
+    assert weir.json("policy", "check", p)["warnings"] == [{
+        "place": "classes.meter",
+        "message": "observes: its devices can write where others read"}]
+    text = weir("policy", "check", p)
+    assert text.returncode == 0
+    assert "weir: warning: classes.meter observes: " in text.stderr.decode()
+    shown = {c["class"]: c["mode"]
+             for c in weir.json("policy", "check", p)["classes"]}
+    assert shown == {"meter": "observe", "backend": "enforce",
+                     "payment-terminal": "enforce"}
+
+
+def test_check_shows_limits(weir):
+    limits = {"messages_per_s": 5, "bytes_per_day": 10 ** 15}
+    p = policy(weir, meter={"limits": limits}, backend={})
+    shown = {c["class"]: c["limits"]
+             for c in weir.json("policy", "check", p)["classes"]}
+    assert shown == {"meter": limits, "backend": {}}
+    assert "messages_per_s 5, bytes_per_day 1000000000000000\n" in weir.ok(
+        "policy", "check", p)
+
+
 # --------------------------------------------------------------------- apply
 
 
@@ -127,6 +152,24 @@ def test_apply_shows_what_changes(weir):
     assert in_force(weir) > before
     assert weir.json("policy", "show")["text"] == path.read_text()
     assert weir.actions()[-1] == "policy.apply"
+
+
+def test_apply_shows_mode_and_limits(weir):
+    changed = json.loads((EXAMPLE / "policy.json").read_text())
+    meter = changed["classes"]["meter"]
+    meter["mode"] = "observe"
+    meter["limits"] = {"messages_per_s": 5, "subscriptions": 20}
+    done = weir("policy", "apply", "-", stdin=json.dumps(changed).encode())
+    text = done.stdout.decode()
+    assert "  + mode observe\n" in text
+    assert "  + limits.messages_per_s 5\n" in text
+    assert b"warning: classes.meter observes" in done.stderr
+    meter["limits"] = {"messages_per_s": 9, "subscriptions": 20}
+    del meter["mode"]
+    change, = weir.json("policy", "apply", "-",
+                        stdin=json.dumps(changed).encode())["changes"]
+    assert change["lost"] == ["limits.messages_per_s 5", "mode observe"]
+    assert change["gained"] == ["limits.messages_per_s 9"]
 
 
 def test_apply_again_does_nothing(weir):
