@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures of the tests with a real broker: see harness.py."""
+
+import contextlib
+
+import pytest
+
+import clients
+import harness
+import policies
+
+
+@pytest.fixture(scope="module")
+def fleet():
+    """A fleet that the tests of a file share; each makes its own devices."""
+    f = harness.Fleet(policies.SHARED, "--pen", "32473")
+    yield f
+    f.remove()
+
+
+@pytest.fixture(scope="module")
+def broker(fleet):
+    with harness.Broker(fleet) as b:
+        yield b
+
+
+@pytest.fixture
+def own_fleet():
+    """A fleet of one test's own, to do anything to."""
+    f = harness.Fleet(policies.SHARED, "--pen", "32473")
+    yield f
+    f.remove()
+
+
+@pytest.fixture
+def own_broker(own_fleet):
+    with harness.Broker(own_fleet) as b:
+        yield b
+
+
+@pytest.fixture
+def closing():
+    """Closes what is given to it at the end of the test, newest first."""
+    with contextlib.ExitStack() as stack:
+        yield lambda x: (stack.callback(x.close), x)[1]
+
+
+@pytest.fixture
+def wire(closing):
+    """Makes raw connections: wire(broker, device, …)."""
+    return lambda *a, **k: closing(clients.Wire(*a, **k))
+
+
+@pytest.fixture
+def paho(closing):
+    """Makes paho clients: paho(broker, device, …)."""
+    return lambda *a, **k: closing(clients.Client(*a, **k))
+
+
+@pytest.fixture(params=[4, 5], ids=["v311", "v5"])
+def version(request):
+    """The protocol level of MQTT 3.1.1 and 5."""
+    return request.param
