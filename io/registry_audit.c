@@ -177,11 +177,15 @@ static bool walk_row(struct walk *w, sqlite3_stmt *st, struct err *e)
 {
 	struct audit_row a = {0};
 	uint8_t prev[FINGERPRINT_LEN], hash[FINGERPRINT_LEN];
+	bool whole;
 
 	w->n++;
 	if (w->bad_seq != 0)
 		return true;
-	if (!read_row(st, &a, prev) || a.seq != w->seq + 1 ||
+	whole = read_row(st, &a, prev);
+	if (!whole && reg_starved(sqlite3_db_handle(st)))
+		return reg_no_memory(e);
+	if (!whole || a.seq != w->seq + 1 ||
 		memcmp(prev, w->hash, sizeof(prev)) != 0) {
 		w->bad_seq = w->seq + 1;
 		return true;

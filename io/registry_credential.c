@@ -27,7 +27,8 @@ static bool read_status(sqlite3_stmt *st, struct credential *c)
 			c->status = (uint8_t)s;
 	}
 	return c->status != CREDENTIAL_NONE && col_int(st, 8, &c->revoked_s) &&
-	       col_copy(st, 9, c->reason, sizeof(c->reason));
+	       col_copy(st, 9, c->reason, sizeof(c->reason)) &&
+	       utf8_valid(str_from(c->reason));
 }
 
 static bool read_names(sqlite3_stmt *st, struct credential *c)

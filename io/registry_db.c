@@ -96,9 +96,17 @@ bool reg_fail(struct registry *r, struct err *e)
 	}
 }
 
+bool reg_starved(sqlite3 *db)
+{
+	return (sqlite3_errcode(db) & 0xff) == SQLITE_NOMEM;
+}
+
 bool reg_damaged(
 	struct registry *r, struct err *e, const char *what, const char *column)
 {
+	/* Who hears of damage restores a backup: not for want of memory. */
+	if (reg_starved(r->db))
+		return reg_no_memory(e);
 	return err_set(e, ERR_ENVIRONMENT,
 		"%s is damaged: %s: column %s; put a backup in its place",
 		r->path, what, column);

@@ -59,13 +59,12 @@ static bool read_sims(sqlite3_stmt *st, struct device *d)
 	return true;
 }
 
-static bool read_attrs(sqlite3_stmt *st, struct device *d)
+static bool read_attrs(sqlite3_stmt *st, struct device *d, struct err *e)
 {
 	struct str text;
 
 	return col_text(st, 9, ATTRS_JSON_MAX, &text) &&
-	       attrs_json_parse(
-		       text, &d->attrs, &d->n_attrs, &d->attr_text, NULL);
+	       attrs_json_parse(text, &d->attrs, &d->n_attrs, &d->attr_text, e);
 }
 
 static bool read_id(sqlite3_stmt *st, struct device *d)
@@ -112,6 +111,7 @@ static bool read_device(
 {
 	struct device d = {0};
 	char what[DEVICE_ID_MAX + 16] = "a device";
+	struct err why = {.code = ERR_NONE};
 	const char *bad = NULL;
 
 	if (!read_id(st, &d))
@@ -129,8 +129,10 @@ static bool read_device(
 		bad = "created_s, updated_s or revision";
 	else if (!read_mode(st, &d))
 		bad = "mode";
-	else if (!read_attrs(st, &d))
+	else if (!read_attrs(st, &d, &why))
 		bad = "attrs";
+	if (why.code == ERR_ENVIRONMENT)
+		return reg_no_memory(e);
 	if (bad != NULL)
 		return reg_damaged(r, e, what, bad);
 	*out = d;

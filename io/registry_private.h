@@ -112,7 +112,11 @@ struct registry {
 
 /* Says what SQLite's last error means and what to do. Returns false. */
 bool reg_fail(struct registry *r, struct err *e);
-/* WHAT ("device 'x'") cannot be what the registry wrote. Returns false. */
+/* True when DB's last call found no memory: a text that could not be fetched
+ * for it looks like one of another type. */
+bool reg_starved(sqlite3 *db);
+/* WHAT ("device 'x'") cannot be what the registry wrote, unless it was only
+ * memory that was missing. Returns false. */
 bool reg_damaged(struct registry *r, struct err *e, const char *what,
 	const char *column);
 bool reg_no_memory(struct err *e);

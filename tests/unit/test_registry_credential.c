@@ -298,6 +298,7 @@ static const char *const hostile[] = {
 	"revoked_s = NULL",
 	"reason = NULL",
 	"reason = hex(zeroblob(16))",
+	"reason = char(27) || '[2J'",
 	"revision = 'x'",
 };
 
