@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# The meter under ThreadSanitizer: it is the one thing that several threads of
+# control share (the plugin writes, commands read, by mapping one file).
+set -euo pipefail
+# shellcheck source=tests/support/lib.sh
+. tests/support/lib.sh
+
+configure build-tsan -DCMAKE_C_COMPILER=clang \
+	-DCMAKE_BUILD_TYPE=RelWithDebInfo -DWEIR_SANITIZE=thread
+build build-tsan test_meter test_meter_threads
+
+export TSAN_OPTIONS=halt_on_error=1
+run_ctest build-tsan -R '^unit\.meter(_threads)?$'
