@@ -3,8 +3,8 @@
 #
 # tests/run.sh [-v] [LANE…]
 #
-# The one test command, for people and for CI. Without a lane: all but soak,
-# which takes hours. A lane is tests/lanes/LANE.sh; its output goes to a log
+# The one test command, for people and for CI. Without a lane: all but
+# soak, which takes hours, and valgrind, which is slow. A lane is tests/lanes/LANE.sh; its output goes to a log
 # in build-logs/, or with -v to the terminal too.
 #
 # Ends with `N passed, M failed`: the tests that ctest and pytest ran, and one
@@ -14,7 +14,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 all=(format shell layering build symbols unit examples integration asan
-	tidy cppcheck fuzz coverage bench)
+	tsan torture tidy cppcheck fuzz coverage bench)
+rest='valgrind soak'
 
 verbose=
 lanes=()
@@ -23,13 +24,13 @@ for arg in "$@"; do
 	-v) verbose=1 ;;
 	-h | --help)
 		sed -n '4,/^$/{/^#/s/^# \{0,1\}//p}' "$0"
-		printf 'lanes: %s soak\n' "${all[*]}"
+		printf 'lanes: %s %s\n' "${all[*]}" "$rest"
 		exit 0
 		;;
 	*)
 		if [[ ! $arg =~ ^[a-z]+$ ]] || [ ! -f "tests/lanes/$arg.sh" ]; then
-			printf 'tests/run.sh: no lane %s; lanes: %s soak\n' \
-				"$arg" "${all[*]}" >&2
+			printf 'tests/run.sh: no lane %s; lanes: %s %s\n' \
+				"$arg" "${all[*]}" "$rest" >&2
 			exit 2
 		fi
 		lanes+=("$arg")

@@ -32,10 +32,14 @@ build_release() { # [TARGET…]
 	build build "$@"
 }
 
-build_asan() {
+configure_asan() {
 	configure build-asan -DCMAKE_C_COMPILER=clang \
 		-DCMAKE_BUILD_TYPE=RelWithDebInfo \
 		-DWEIR_SANITIZE=address,undefined
+}
+
+build_asan() {
+	configure_asan
 	build build-asan
 }
 
