@@ -61,9 +61,9 @@ struct class_spec {
 	size_t n_client_ids;
 	const struct str *include; /* other classes, whose rules come after */
 	size_t n_include;
-	uint8_t sim_require; /* bit 1 << enum simid_kind */
-	enum on_deny on_deny;
 	struct limits limits;
+	enum on_deny on_deny;
+	uint8_t sim_require; /* bit 1 << enum simid_kind */
 	bool observe; /* its rules are observed, not enforced: decide() */
 };
 

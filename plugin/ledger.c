@@ -83,10 +83,16 @@ static void empty_slot(struct ledger *l, size_t i)
 	l->slot[i] = NULL;
 }
 
-static void drop(struct ledger *l, struct account *a)
+static void drop_oldest(struct ledger *l)
 {
+	struct account *a = l->oldest;
+
 	empty_slot(l, slot_of(l, str_from(a->device_id), a->hash));
-	unlink_account(l, a);
+	l->oldest = a->next;
+	if (a->next != NULL)
+		a->next->prev = NULL;
+	else
+		l->newest = NULL;
 	l->n--;
 	free(a->usage.subscription);
 	free(a);
@@ -119,7 +125,7 @@ struct account *ledger_account(
 		unlink_account(l, a);
 	} else {
 		if (l->n != 0 && l->n >= l->max)
-			drop(l, l->oldest);
+			drop_oldest(l);
 		a = make(l, device_id, hash);
 		if (a == NULL)
 			return NULL;
@@ -136,14 +142,14 @@ void ledger_purge(struct ledger *l, uint64_t now_ms)
 	for (left = PURGE_BATCH; left > 0 && l->oldest != NULL; left--) {
 		if (now_ms - l->oldest->touched_ms < LEDGER_IDLE_MS)
 			return;
-		drop(l, l->oldest);
+		drop_oldest(l);
 	}
 }
 
 void ledger_fini(struct ledger *l)
 {
 	while (l->oldest != NULL)
-		drop(l, l->oldest);
+		drop_oldest(l);
 	free(l->slot);
 	l->slot = NULL;
 	l->cap = 0;

@@ -42,12 +42,12 @@ static struct str text_of(const struct path *p, char *out)
 	int i;
 
 	for (i = 0; i < p->n; i++) {
-		const char *t = texts[p->at[i]];
+		struct str t = str_from(texts[p->at[i]]);
 
 		if (i != 0)
 			out[n++] = '/';
-		memcpy(out + n, t, strlen(t));
-		n += strlen(t);
+		memcpy(out + n, t.p, t.n);
+		n += t.n;
 	}
 	return (struct str){out, n};
 }
@@ -107,21 +107,17 @@ static bool naive_cover(const struct path *f, const struct path *rules, int n,
 	return true;
 }
 
+/* The first ten are the wide ones. */
+static const int often[] = {
+	PLUS, PLUS, PLUS, PLUS, PLUS, A, A, A, B, B, LONG, LONG, EMPTY, DOLLAR};
+
 static struct path random_path(struct rng *r, bool wide)
 {
 	struct path p = {(int)rng_below(r, LEVELS) + 1, {0}};
 	int i;
 
-	for (i = 0; i < p.n; i++) {
-		unsigned pick = rng_below(r, wide ? 10 : 14);
-
-		p.at[i] = pick < 5    ? PLUS
-			  : pick < 8  ? A
-			  : pick < 10 ? B
-			  : pick < 12 ? LONG
-			  : pick < 13 ? EMPTY
-				      : DOLLAR;
-	}
+	for (i = 0; i < p.n; i++)
+		p.at[i] = often[rng_below(r, wide ? 10 : 14)];
 	if (rng_below(r, 3) == 0)
 		p.at[p.n - 1] = HASH;
 	return p;
@@ -185,33 +181,37 @@ static int most_levels(const struct sample *s)
 	return most;
 }
 
-static void test_cover_random(void **state)
+/* Asks whether the rules contain the filter of pair I: true when they do. */
+static bool cover_ask(const struct sample *s, long i)
 {
 	static const struct device nobody;
+	struct path topic = {0, {0}};
+	bool want = naive_cover(
+		&s->filter, s->rules, s->n, &topic, most_levels(s) + 1);
+	bool defined =
+		filter_covered(s->filter_text, s->rule_text, (size_t)s->n);
+	bool walked = trie_cover(s->trie, &nobody, s->filter_text, STR(""), 0)
+			      .reason == REASON_ALLOWED;
+
+	if (defined != want || walked != want) {
+		sample_print(s, s->filter_text);
+		fail_msg("pair %ld: enumeration %d, definition %d, trie %d", i,
+			want, defined, walked);
+	}
+	return want;
+}
+
+static void test_cover_random(void **state)
+{
 	struct rng r = {20261122};
 	struct sample s;
 	long i, covered = 0;
 
 	(void)state;
 	for (i = 0; i < PAIRS; i++) {
-		struct path topic = {0, {0}};
-		bool want, defined, walked;
-
 		sample_make(&s, &r);
-		want = naive_cover(
-			&s.filter, s.rules, s.n, &topic, most_levels(&s) + 1);
-		defined =
-			filter_covered(s.filter_text, s.rule_text, (size_t)s.n);
-		walked = trie_cover(s.trie, &nobody, s.filter_text, STR(""), 0)
-				 .reason == REASON_ALLOWED;
+		covered += cover_ask(&s, i);
 		trie_free(&s.trie);
-		covered += want;
-		if (defined != want || walked != want) {
-			sample_print(&s, s.filter_text);
-			fail_msg("pair %ld: enumeration %d, definition %d, "
-				 "trie %d",
-				i, want, defined, walked);
-		}
 	}
 	/* both answers are common, or the test says little */
 	assert_in_range(covered, PAIRS / 20, PAIRS - PAIRS / 20);
@@ -219,9 +219,40 @@ static void test_cover_random(void **state)
 		PAIRS, covered);
 }
 
-static void test_match_random(void **state)
+static struct path random_topic(struct rng *r)
+{
+	struct path t = {(int)rng_below(r, LEVELS + 1) + 1, {0}};
+	int i;
+
+	for (i = 0; i < t.n; i++)
+		t.at[i] = (int)rng_below(r, LETTERS);
+	return t;
+}
+
+/* Asks whether some rule matches T: true when one does. */
+static bool match_ask(const struct sample *s, const struct path *t)
 {
 	static const struct device nobody;
+	char text[256];
+	struct request what = {
+		.action = ACTION_RECEIVE, .topic = text_of(t, text)};
+	bool want = matched_by_any(s->rules, s->n, t);
+	bool defined = false, walked;
+	int i;
+
+	for (i = 0; i < s->n; i++)
+		defined = defined || topic_match(s->rule_text[i], what.topic);
+	walked = trie_match(s->trie, &nobody, &what).reason == REASON_ALLOWED;
+	if (defined != want || walked != want) {
+		sample_print(s, what.topic);
+		fail_msg("naive %d, definition %d, trie %d", want, defined,
+			walked);
+	}
+	return want;
+}
+
+static void test_match_random(void **state)
+{
 	struct rng r = {4711};
 	struct sample s;
 	long i, k, matched = 0, asked = 0;
@@ -230,31 +261,12 @@ static void test_match_random(void **state)
 	for (i = 0; i < PAIRS / 4; i++) {
 		sample_make(&s, &r);
 		for (k = 0; k < 8; k++) {
-			struct path t = {
-				(int)rng_below(&r, LEVELS + 1) + 1, {0}};
-			struct request what = {.action = ACTION_RECEIVE};
-			char text[256];
-			bool want, defined = false, walked;
-			int j;
+			struct path t = random_topic(&r);
 
-			for (j = 0; j < t.n; j++)
-				t.at[j] = (int)rng_below(&r, LETTERS);
 			if (!usable(&t))
 				continue;
-			what.topic = text_of(&t, text);
-			want = matched_by_any(s.rules, s.n, &t);
-			for (j = 0; j < s.n; j++)
-				defined = defined || topic_match(s.rule_text[j],
-							     what.topic);
-			walked = trie_match(s.trie, &nobody, &what).reason ==
-				 REASON_ALLOWED;
 			asked++;
-			matched += want;
-			if (defined != want || walked != want) {
-				sample_print(&s, what.topic);
-				fail_msg("naive %d, definition %d, trie %d",
-					want, defined, walked);
-			}
+			matched += match_ask(&s, &t);
 		}
 		trie_free(&s.trie);
 	}
@@ -263,53 +275,61 @@ static void test_match_random(void **state)
 		asked, matched);
 }
 
-/* Every pair of rules and every filter of up to two levels over four letters
- * and both wildcards: nothing left to chance at small scope. */
-static void test_cover_exhaustive(void **state)
+/* Every filter of up to two levels over three letters and both wildcards. */
+static int all_filters(struct path all[static 64])
 {
 	static const int letters[] = {A, EMPTY, DOLLAR, PLUS, HASH};
-	static const struct device nobody;
-	struct path all[64];
-	int n = 0, i, k, j;
-	char text[3][64];
+	int n = 0, i, k;
 
-	(void)state;
 	for (i = 0; i < 5; i++) {
 		all[n] = (struct path){1, {letters[i]}};
 		n += usable(&all[n]);
-		for (k = 0; k < 5; k++)
-			if (letters[i] != HASH)
-				all[n++] = (struct path){
-					2, {letters[i], letters[k]}};
+		for (k = 0; k < 5 && letters[i] != HASH; k++)
+			all[n++] = (struct path){2, {letters[i], letters[k]}};
 	}
+	return n;
+}
+
+/* Asks the two rules for each of the N filters. */
+static void pair_ask(
+	const struct path rules[static 2], const struct path *all, int n)
+{
+	static const struct device nobody;
+	char text[3][64];
+	struct str r[2] = {
+		text_of(&rules[0], text[0]), text_of(&rules[1], text[1])};
+	struct trie_rule tr[2] = {{.topic = r[0], .max_qos = 2, .wild = true},
+		{.topic = r[1], .max_qos = 2, .wild = true, .number = 1}};
+	struct trie *trie = trie_new(tr, 2);
+	int i;
+
+	for (i = 0; i < n; i++) {
+		struct path topic = {0, {0}};
+		struct str asked = text_of(&all[i], text[2]);
+		bool want = naive_cover(&all[i], rules, 2, &topic, 3);
+
+		assert_int_equal(filter_covered(asked, r, 2), want);
+		assert_int_equal(
+			trie_cover(trie, &nobody, asked, STR(""), 0).reason ==
+				REASON_ALLOWED,
+			want);
+	}
+	trie_free(&trie);
+}
+
+/* Every pair of rules and every filter: nothing left to chance at small
+ * scope. */
+static void test_cover_exhaustive(void **state)
+{
+	struct path all[64];
+	int n = all_filters(all), i, k;
+
+	(void)state;
 	for (i = 0; i < n; i++) {
 		for (k = 0; k < n; k++) {
 			struct path rules[2] = {all[i], all[k]};
-			struct str r[2] = {text_of(&all[i], text[0]),
-				text_of(&all[k], text[1])};
-			struct trie_rule tr[2] = {
-				{.topic = r[0], .max_qos = 2, .wild = true},
-				{.topic = r[1],
-					.max_qos = 2,
-					.wild = true,
-					.number = 1}};
-			struct trie *trie = trie_new(tr, 2);
 
-			for (j = 0; j < n; j++) {
-				struct path topic = {0, {0}};
-				struct str asked = text_of(&all[j], text[2]);
-				bool want = naive_cover(
-					&all[j], rules, 2, &topic, 3);
-
-				assert_int_equal(
-					filter_covered(asked, r, 2), want);
-				assert_int_equal(trie_cover(trie, &nobody,
-							 asked, STR(""), 0)
-								 .reason ==
-							 REASON_ALLOWED,
-					want);
-			}
-			trie_free(&trie);
+			pair_ask(rules, all, n);
 		}
 	}
 }

@@ -255,62 +255,59 @@ static void test_validity_edges(void **state)
 	}
 }
 
+static const struct {
+	const char *topic;
+	uint8_t qos;
+	bool retain;
+	uint32_t bytes;
+	enum reason reason;
+	const char *place;
+} publishes[] = {
+	{"pay/dev-1/status", 1, false, 9, REASON_ALLOWED,
+		"classes.terminal.publish[0]"},
+	{"pay/dev-1/status", 2, false, 9, REASON_QOS,
+		"classes.terminal.publish[0]"},
+	{"pay/dev-1/status", 3, false, 9, REASON_QOS,
+		"classes.terminal.publish[0]"},
+	{"pay/dev-1/status", 0, true, 9, REASON_RETAIN,
+		"classes.terminal.publish[0]"},
+	{"pay/dev-1/status", 0, false, POLICY_BYTES_MAX + 1, REASON_SIZE,
+		"classes.terminal.publish[0]"},
+	{"pay/dev-1/txn/1", 2, true, 100, REASON_ALLOWED,
+		"classes.terminal.publish[1]"},
+	{"pay/dev-1/txn/1", 2, true, 101, REASON_SIZE,
+		"classes.terminal.publish[1]"},
+	/* all matching rules are tried */
+	{"pay/dev-1/txn/big", 0, false, 1000, REASON_ALLOWED,
+		"classes.terminal.publish[2]"},
+	{"pay/dev-1/txn/big", 2, true, 50, REASON_ALLOWED,
+		"classes.terminal.publish[1]"},
+	{"site/north/from/north", 0, false, 0, REASON_ALLOWED,
+		"classes.terminal.publish[3]"},
+	{"site/south/from/south", 0, false, 0, REASON_ALLOWED,
+		"classes.terminal.publish[3]"},
+	{"site/north/from/south", 0, false, 0, REASON_NO_RULE,
+		"classes.terminal.publish[3]"},
+	{"log", 0, false, 0, REASON_ALLOWED, "classes.terminal.publish[4]"},
+	{"log/a/b", 0, false, 0, REASON_ALLOWED, "classes.terminal.publish[4]"},
+	/* the nearest rule: below the deepest node reached */
+	{"pay/dev-1/stats", 0, false, 0, REASON_NO_RULE,
+		"classes.terminal.publish[0]"},
+	{"pay/dev-1/txn", 0, false, 0, REASON_NO_RULE,
+		"classes.terminal.publish[1]"},
+	{"pay/dev-2/status", 0, false, 0, REASON_NO_RULE,
+		"classes.terminal.publish[0]"},
+	{"else", 0, false, 0, REASON_NO_RULE, "classes.terminal.publish[0]"},
+	{"$SYS/x", 0, false, 0, REASON_NO_RULE, "classes.terminal.publish[0]"},
+	{"pay/dev-1/txn/+", 0, false, 0, REASON_MALFORMED, ""},
+	{"pay/dev-1/txn/\x01", 0, false, 0, REASON_MALFORMED, ""},
+	{"log/\xc0\xaf", 0, false, 0, REASON_MALFORMED, ""},
+	{"log/#", 0, false, 0, REASON_MALFORMED, ""},
+	{"", 0, false, 0, REASON_MALFORMED, ""},
+};
+
 static void test_publish(void **state)
 {
-	static const struct {
-		const char *topic;
-		uint8_t qos;
-		bool retain;
-		uint32_t bytes;
-		enum reason reason;
-		const char *place;
-	} table[] = {
-		{"pay/dev-1/status", 1, false, 9, REASON_ALLOWED,
-			"classes.terminal.publish[0]"},
-		{"pay/dev-1/status", 2, false, 9, REASON_QOS,
-			"classes.terminal.publish[0]"},
-		{"pay/dev-1/status", 3, false, 9, REASON_QOS,
-			"classes.terminal.publish[0]"},
-		{"pay/dev-1/status", 0, true, 9, REASON_RETAIN,
-			"classes.terminal.publish[0]"},
-		{"pay/dev-1/status", 0, false, POLICY_BYTES_MAX + 1,
-			REASON_SIZE, "classes.terminal.publish[0]"},
-		{"pay/dev-1/txn/1", 2, true, 100, REASON_ALLOWED,
-			"classes.terminal.publish[1]"},
-		{"pay/dev-1/txn/1", 2, true, 101, REASON_SIZE,
-			"classes.terminal.publish[1]"},
-		/* all matching rules are tried */
-		{"pay/dev-1/txn/big", 0, false, 1000, REASON_ALLOWED,
-			"classes.terminal.publish[2]"},
-		{"pay/dev-1/txn/big", 2, true, 50, REASON_ALLOWED,
-			"classes.terminal.publish[1]"},
-		{"site/north/from/north", 0, false, 0, REASON_ALLOWED,
-			"classes.terminal.publish[3]"},
-		{"site/south/from/south", 0, false, 0, REASON_ALLOWED,
-			"classes.terminal.publish[3]"},
-		{"site/north/from/south", 0, false, 0, REASON_NO_RULE,
-			"classes.terminal.publish[3]"},
-		{"log", 0, false, 0, REASON_ALLOWED,
-			"classes.terminal.publish[4]"},
-		{"log/a/b", 0, false, 0, REASON_ALLOWED,
-			"classes.terminal.publish[4]"},
-		/* the nearest rule: below the deepest node reached */
-		{"pay/dev-1/stats", 0, false, 0, REASON_NO_RULE,
-			"classes.terminal.publish[0]"},
-		{"pay/dev-1/txn", 0, false, 0, REASON_NO_RULE,
-			"classes.terminal.publish[1]"},
-		{"pay/dev-2/status", 0, false, 0, REASON_NO_RULE,
-			"classes.terminal.publish[0]"},
-		{"else", 0, false, 0, REASON_NO_RULE,
-			"classes.terminal.publish[0]"},
-		{"$SYS/x", 0, false, 0, REASON_NO_RULE,
-			"classes.terminal.publish[0]"},
-		{"pay/dev-1/txn/+", 0, false, 0, REASON_MALFORMED, ""},
-		{"pay/dev-1/txn/\x01", 0, false, 0, REASON_MALFORMED, ""},
-		{"log/\xc0\xaf", 0, false, 0, REASON_MALFORMED, ""},
-		{"log/#", 0, false, 0, REASON_MALFORMED, ""},
-		{"", 0, false, 0, REASON_MALFORMED, ""},
-	};
 	struct world w;
 	char place[RULE_PLACE_MAX];
 	size_t i;
@@ -318,18 +315,18 @@ static void test_publish(void **state)
 	(void)state;
 	world_init(&w);
 	w.what.action = ACTION_PUBLISH;
-	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (i = 0; i < sizeof(publishes) / sizeof(publishes[0]); i++) {
 		struct decision d;
 
-		w.what.topic = str_from(table[i].topic);
-		w.what.qos = table[i].qos;
-		w.what.retain = table[i].retain;
-		w.what.payload_len = table[i].bytes;
+		w.what.topic = str_from(publishes[i].topic);
+		w.what.qos = publishes[i].qos;
+		w.what.retain = publishes[i].retain;
+		w.what.payload_len = publishes[i].bytes;
 		d = decide(policy, &w.who, &w.what);
 		policy_rule_place(policy, d.rule, place);
-		if (d.reason != table[i].reason ||
-			strcmp(place, table[i].place) != 0)
-			fail_msg("%s: %s at '%s'", table[i].topic,
+		if (d.reason != publishes[i].reason ||
+			strcmp(place, publishes[i].place) != 0)
+			fail_msg("%s: %s at '%s'", publishes[i].topic,
 				reason_name(d.reason), place);
 	}
 }

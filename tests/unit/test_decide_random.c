@@ -153,7 +153,7 @@ static void expand(const struct text *template, const char *id,
 		}
 		return;
 	}
-	assert_true(*n < FILTERS * RULES);
+	assert_true(*n < (size_t)FILTERS * RULES);
 	out[(*n)++] = *template;
 }
 
@@ -194,6 +194,23 @@ static bool sample_make(struct sample *s, struct rng *r)
 	return policy_compile(&spec, &s->policy, &errs);
 }
 
+/* LEVEL, or now and then another in its place; a wildcard stays if KEEP_WILD. */
+static void random_level(struct text *t, struct rng *r, const struct sample *s,
+	struct str level, bool keep_wild)
+{
+	bool wild = level.n == 1 && (level.p[0] == '+' || level.p[0] == '#');
+	char copy[256];
+
+	memcpy(copy, level.p, level.n);
+	copy[level.n] = '\0';
+	if (keep_wild && rng_below(r, 12) == 0 && copy[0] != '#')
+		text_add(t, "+");
+	else if ((wild && !keep_wild) || rng_below(r, 16) == 0)
+		add_word(t, r, s->id);
+	else
+		text_add(t, copy);
+}
+
 /* A topic near the rules: one of their filters, its wildcards filled in, and
  * now and then a level changed. */
 static void random_topic(
@@ -209,21 +226,10 @@ static void random_topic(
 		c = levels_of(
 			s->filter_str[rng_below(r, (unsigned)s->n_filters)]);
 	while (levels_next(&c, &level)) {
-		bool wild = level.n == 1 &&
-			    (level.p[0] == '+' || level.p[0] == '#');
-		char copy[256];
-
 		if (!first)
 			text_add(t, "/");
 		first = false;
-		memcpy(copy, level.p, level.n);
-		copy[level.n] = '\0';
-		if (keep_wild && rng_below(r, 12) == 0 && copy[0] != '#')
-			text_add(t, "+");
-		else if ((wild && !keep_wild) || rng_below(r, 16) == 0)
-			add_word(t, r, s->id);
-		else
-			text_add(t, copy);
+		random_level(t, r, s, level, keep_wild);
 	}
 	while (t->n == 0 || (!keep_wild && rng_below(r, 6) == 0)) {
 		if (t->n != 0)

@@ -86,7 +86,7 @@ static void test_random(void **state)
 {
 	enum { DEVICES = 500, STEPS = 50000 };
 	static uint64_t bytes[DEVICES];
-	struct ledger l = {.max = 2 * DEVICES};
+	struct ledger l = {.max = (size_t)2 * DEVICES};
 	struct rng r = {5};
 	uint64_t now = 0;
 	int i;

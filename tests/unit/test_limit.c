@@ -14,7 +14,7 @@
 #include <string.h>
 
 #define SECOND INT64_C(1000000000)
-#define HOUR   3600
+#define HOUR   INT64_C(3600)
 
 static struct request publish(uint32_t bytes, int64_t now_ns)
 {
@@ -164,46 +164,61 @@ static void test_connects(void **state)
 	assert_int_equal(ask(&l, &u, &what), REASON_RATE);
 }
 
+struct sent {
+	int64_t s;
+	uint64_t bytes;
+};
+
+struct sums {
+	uint64_t in_hours, in_24h;
+};
+
+static struct sums sums_of(const struct sent *sent, int n, int64_t now_s)
+{
+	struct sums sum = {0, 0};
+	int i;
+
+	for (i = 0; i < n; i++) {
+		if (sent[i].s / HOUR > now_s / HOUR - LIMIT_HOURS)
+			sum.in_hours += sent[i].bytes;
+		if (sent[i].s > now_s - 24 * HOUR)
+			sum.in_24h += sent[i].bytes;
+	}
+	return sum;
+}
+
 /* Against a plain list of what was sent when: no 24 hours see more than the
  * quota, and what is refused would have made more of the hours at hand. */
 static void test_day(void **state)
 {
 	enum { QUOTA = 10000, STEPS = 4000 };
-	static struct {
-		int64_t s;
-		uint64_t bytes;
-	} sent[STEPS];
+	static struct sent sent[STEPS];
 	struct limits l = {{[LIMIT_BYTES_PER_DAY] = QUOTA}};
 	struct usage u = {{0}, 0, 0, {0}, NULL, 0};
 	struct rng r = {24};
 	int64_t now_s = 1700000000;
-	int n = 0, refused = 0, i, k;
+	int n = 0, refused = 0, i;
 
 	(void)state;
 	for (i = 0; i < STEPS; i++) {
 		struct request what = publish(rng_below(&r, 900), 0);
-		uint64_t in_hours = 0, in_24h = 0;
+		struct sums sum;
 		enum reason reason;
 
 		now_s += rng_below(&r, 50) == 0
 				 ? (int64_t)rng_below(&r, 30 * HOUR)
 				 : (int64_t)rng_below(&r, 3000);
 		what.now_s = now_s;
-		for (k = 0; k < n; k++) {
-			if (sent[k].s / HOUR > now_s / HOUR - LIMIT_HOURS)
-				in_hours += sent[k].bytes;
-			if (sent[k].s > now_s - 24 * HOUR)
-				in_24h += sent[k].bytes;
-		}
+		sum = sums_of(sent, n, now_s);
 		reason = ask(&l, &u, &what);
 		assert_int_equal(
-			reason, in_hours + request_bytes(&what) <= QUOTA
+			reason, sum.in_hours + request_bytes(&what) <= QUOTA
 					? REASON_ALLOWED
 					: REASON_QUOTA);
 		if (reason == REASON_ALLOWED) {
 			sent[n].s = now_s;
 			sent[n++].bytes = request_bytes(&what);
-			assert_true(in_24h + request_bytes(&what) <= QUOTA);
+			assert_true(sum.in_24h + request_bytes(&what) <= QUOTA);
 		} else {
 			refused++;
 		}
@@ -339,48 +354,52 @@ static void test_decide_limits(void **state)
 	policy_free(&w.policy);
 }
 
+static const struct {
+	enum action action;
+	const char *topic;
+	enum verdict verdict;
+	enum reason reason;
+} observed[] = {
+	{ACTION_RECEIVE, "a/b", VERDICT_ALLOWED, REASON_ALLOWED},
+	{ACTION_RECEIVE, "x", VERDICT_OBSERVED, REASON_NO_RULE},
+	{ACTION_SUBSCRIBE, "#", VERDICT_OBSERVED, REASON_FILTER_TOO_WIDE},
+	{ACTION_SUBSCRIBE, "x/y", VERDICT_OBSERVED, REASON_NO_RULE},
+	{ACTION_SUBSCRIBE, "$SYS/#", VERDICT_REFUSED, REASON_NO_RULE},
+	{ACTION_SUBSCRIBE, "$share/g/x", VERDICT_REFUSED, REASON_NO_RULE},
+	{ACTION_SUBSCRIBE, "a+", VERDICT_REFUSED, REASON_MALFORMED},
+	{ACTION_RECEIVE, "$SYS/x", VERDICT_REFUSED, REASON_NO_RULE},
+	{ACTION_PUBLISH, "$CONTROL/x/v1", VERDICT_REFUSED, REASON_NO_RULE},
+	{ACTION_PUBLISH, "+", VERDICT_REFUSED, REASON_MALFORMED},
+	{ACTION_PUBLISH, "", VERDICT_REFUSED, REASON_MALFORMED},
+	{ACTION_PUBLISH, "x", VERDICT_OBSERVED, REASON_NO_RULE},
+	{ACTION_PUBLISH, "x", VERDICT_REFUSED, REASON_RATE},
+};
+
+static void observed_ask(struct world *w)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(observed) / sizeof(observed[0]); i++) {
+		struct decision d =
+			decided(w, observed[i].action, observed[i].topic);
+
+		if (d.verdict != observed[i].verdict ||
+			d.reason != observed[i].reason)
+			fail_msg("entry %zu: %s %s", i, verdict_name(d.verdict),
+				reason_name(d.reason));
+	}
+}
+
 static void test_observe(void **state)
 {
-	static const struct {
-		enum action action;
-		const char *topic;
-		enum verdict verdict;
-		enum reason reason;
-	} table[] = {
-		{ACTION_RECEIVE, "a/b", VERDICT_ALLOWED, REASON_ALLOWED},
-		{ACTION_RECEIVE, "x", VERDICT_OBSERVED, REASON_NO_RULE},
-		{ACTION_SUBSCRIBE, "#", VERDICT_OBSERVED,
-			REASON_FILTER_TOO_WIDE},
-		{ACTION_SUBSCRIBE, "x/y", VERDICT_OBSERVED, REASON_NO_RULE},
-		{ACTION_SUBSCRIBE, "$SYS/#", VERDICT_REFUSED, REASON_NO_RULE},
-		{ACTION_SUBSCRIBE, "$share/g/x", VERDICT_REFUSED,
-			REASON_NO_RULE},
-		{ACTION_SUBSCRIBE, "a+", VERDICT_REFUSED, REASON_MALFORMED},
-		{ACTION_RECEIVE, "$SYS/x", VERDICT_REFUSED, REASON_NO_RULE},
-		{ACTION_PUBLISH, "$CONTROL/x/v1", VERDICT_REFUSED,
-			REASON_NO_RULE},
-		{ACTION_PUBLISH, "+", VERDICT_REFUSED, REASON_MALFORMED},
-		{ACTION_PUBLISH, "", VERDICT_REFUSED, REASON_MALFORMED},
-		{ACTION_PUBLISH, "x", VERDICT_OBSERVED, REASON_NO_RULE},
-		{ACTION_PUBLISH, "x", VERDICT_REFUSED, REASON_RATE},
-	};
 	struct world w;
-	size_t i, by_device;
+	int by_device;
 
 	(void)state;
 	for (by_device = 0; by_device < 2; by_device++) {
 		world_init(&w, by_device == 0);
 		w.device.observe = by_device == 1;
-		for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-			struct decision d =
-				decided(&w, table[i].action, table[i].topic);
-
-			if (d.verdict != table[i].verdict ||
-				d.reason != table[i].reason)
-				fail_msg("entry %zu: %s %s", i,
-					verdict_name(d.verdict),
-					reason_name(d.reason));
-		}
+		observed_ask(&w);
 		/* never what is not the rules' */
 		w.device.status = DEVICE_QUARANTINED;
 		assert_int_equal(decided(&w, ACTION_RECEIVE, "x").reason,
