@@ -128,7 +128,11 @@ static int on_tick(int event, void *data, void *userdata)
 	if (g->reloading || g->kicks.n != 0 ||
 		g->now_ms >= g->follow.next_poll_ms)
 		work(g);
-	/* 2.0 ticks as it likes: at least every 100 ms. */
+	/* 2.0 ticks as it likes: at least every 100 ms. 2.1 ticks when the
+	 * time it wrote here, and what is asked for below, have passed; woken
+	 * by something else before, it forgets the deadline and sleeps on. A
+	 * time long past makes the tick due at each turn of its loop. */
+	ed->now_s = 0;
 	ed->BROKER_NEXT_TICK = g->kicks.n != 0 ? 1 : TICK_MS;
 	return MOSQ_ERR_SUCCESS;
 }
