@@ -141,6 +141,37 @@ static void statuses(void **state)
 	assert_int_equal(device_status_find(STR("")), DEVICE_NONE);
 }
 
+/* What has an end is over at that second, not before; what has none, and a
+ * status that is for ever, stays. */
+static void status_over_time(void **state)
+{
+	static const struct {
+		enum device_status status;
+		int64_t until_s, now_s;
+		enum device_status want;
+	} cases[] = {
+		{DEVICE_SUSPENDED, 0, INT64_MAX, DEVICE_SUSPENDED},
+		{DEVICE_SUSPENDED, 100, 99, DEVICE_SUSPENDED},
+		{DEVICE_SUSPENDED, 100, 100, DEVICE_ACTIVE},
+		{DEVICE_SUSPENDED, 100, 0, DEVICE_SUSPENDED},
+		{DEVICE_QUARANTINED, 0, 100, DEVICE_QUARANTINED},
+		{DEVICE_QUARANTINED, 100, 99, DEVICE_QUARANTINED},
+		{DEVICE_QUARANTINED, 100, 101, DEVICE_ACTIVE},
+		{DEVICE_RETIRED, 100, 101, DEVICE_RETIRED},
+		{DEVICE_NONE, 100, 101, DEVICE_NONE},
+		{DEVICE_ACTIVE, 100, 99, DEVICE_ACTIVE},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct device d = {.status = (uint8_t)cases[i].status,
+			.status_until_s = cases[i].until_s};
+
+		if (device_effective(&d, cases[i].now_s) != cases[i].want)
+			fail_msg("case %zu", i);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -149,6 +180,7 @@ int main(void)
 		cmocka_unit_test(attr_names),
 		cmocka_unit_test(attr_values),
 		cmocka_unit_test(statuses),
+		cmocka_unit_test(status_over_time),
 	};
 	int failed;
 

@@ -132,6 +132,35 @@ static void test_outcome_torn(void **state)
 	free(mem);
 }
 
+static void test_outcome_device(void **state)
+{
+	char *mem = fresh();
+	char id[DEVICE_ID_MAX + 1];
+	struct meter_outcome *o =
+		(struct meter_outcome *)(void *)(mem + METER_OUTCOMES_AT);
+
+	(void)state;
+	memset(id, 'x', sizeof id);
+	assert_false(meter_outcome_device(mem, 7, id));
+	assert_false(meter_outcome_device(mem, 0, id));
+	assert_false(meter_outcome_device(mem, -1, id));
+	assert_int_equal(id[0], 'x');
+	meter_outcome_store(mem, 7, STR("dev-7"), 1);
+	assert_true(meter_outcome_device(mem, 7, id));
+	assert_string_equal(id, "dev-7");
+	/* The slot is another change's now. */
+	meter_outcome_store(mem, 7 + METER_OUTCOMES, STR("d"), 1);
+	assert_false(meter_outcome_device(mem, 7, id));
+	assert_true(meter_outcome_device(mem, 7 + METER_OUTCOMES, id));
+	assert_string_equal(id, "d");
+	/* A writer died inside the store. */
+	o[7].seq |= 1u;
+	memset(id, 'x', sizeof id);
+	assert_false(meter_outcome_device(mem, 7 + METER_OUTCOMES, id));
+	assert_int_equal(id[0], 'x');
+	free(mem);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -141,6 +170,7 @@ int main(void)
 		cmocka_unit_test(test_text_hostile),
 		cmocka_unit_test(test_outcome),
 		cmocka_unit_test(test_outcome_torn),
+		cmocka_unit_test(test_outcome_device),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
