@@ -60,7 +60,9 @@ static void take(struct listener *out, const struct broker_line *l)
 		if (out->first == NULL)
 			out->first = l;
 		if (FIELDS[i].at != NOWHERE)
-			memcpy((char *)out + FIELDS[i].at, &l, sizeof(l));
+			*(const struct broker_line **)(void *)((char *)out +
+							       FIELDS[i].at) =
+				l;
 		return;
 	}
 }

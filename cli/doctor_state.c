@@ -64,10 +64,14 @@ static void check_policy(struct doctor *d, const char *path, struct registry *r)
 	bool found = false;
 	struct err e;
 
-	if (!registry_policy(r, 0, &row, &found, &e) || !found) {
+	if (!registry_policy(r, 0, &row, &found, &e)) {
+		doctor_find(d, SEVERITY_ERROR, "policy.read", path,
+			"put a backup in its place", "%s", e.msg);
+		return;
+	}
+	if (!found) {
 		doctor_find(d, SEVERITY_ERROR, "policy.missing", path,
-			"weir policy apply FILE", "no policy: %s",
-			found ? "" : e.msg);
+			"weir policy apply FILE", "it holds no policy");
 		return;
 	}
 	if (!policy_json_parse((struct str){row.text, row.text_len}, &p, &errs))

@@ -134,13 +134,13 @@ static void tell(const struct cli *c, const struct acceptance *a)
 			: "");
 }
 
-static void print_json(const struct acceptance *a, int64_t revision,
-	const struct wait_result *w)
+static void print_json(
+	const struct acceptance *a, bool accepted, const struct wait_result *w)
 {
 	cJSON *o = json_new(), *lost;
 
-	json_bool(o, "accepted", revision != 0);
-	json_int(o, "revision", revision != 0 ? revision : a->heads.revision);
+	json_bool(o, "accepted", accepted);
+	json_int(o, "revision", a->heads.revision);
 	json_int(o, "restored_revision", a->was.revision);
 	json_int(o, "seen_revision", a->seen.highest_revision);
 	json_time(o, "saved_s", a->saved_s);
@@ -179,41 +179,38 @@ static bool confirmed(const struct cli *c, struct err *e)
 
 /* ------------------------------------------------------------------ the work */
 
-/* *revision is the one that admits again. */
-static bool commit(const struct cli *c, struct acceptance *a, int64_t *revision,
-	int64_t *change, struct err *e)
+static bool commit(const struct cli *c, struct acceptance *a, struct err *e)
 {
 	struct registry_seen seen = {
 		a->seen.highest_revision, a->seen.applied_change};
+	int64_t change;
 
-	if (!registry_begin(a->r, c->actor, c->now_s, e) ||
-		!registry_accept(a->r, &seen, e) ||
-		!registry_commit(a->r, change, e) ||
-		!registry_heads(a->r, &a->heads, e))
-		return false;
-	*revision = a->heads.revision;
-	return true;
+	return registry_begin(a->r, c->actor, c->now_s, e) &&
+	       registry_accept(a->r, &seen, e) &&
+	       registry_commit(a->r, &change, e) &&
+	       registry_heads(a->r, &a->heads, e);
 }
 
-static bool finish(const struct cli *c, struct acceptance *a, int64_t revision,
-	int64_t change, struct err *e)
+static bool finish(const struct cli *c, struct acceptance *a, struct err *e)
 {
+	/* The newest change is above all that the broker had applied, so it
+	 * is in force when every connection has been judged anew. */
+	int64_t newest = a->heads.change_seq, wait_s = 0;
+	struct change_range range = {newest - 1, newest};
 	struct wait_result w = {.n = 0};
-	struct change_range range = {change - 1, change};
 	bool wait = false, ok = true;
-	int64_t wait_s = 0;
 
 	if (!wait_option(c, &wait, &wait_s, e))
 		return false;
-	wait = wait && change != 0;
+	wait = wait && newest != 0;
 	if (wait && !wait_changes(c, a->r, range, wait_s, &w, e))
 		return false;
 	if (c->json)
-		print_json(a, revision, wait ? &w : NULL);
+		print_json(a, true, wait ? &w : NULL);
 	else
 		(void)printf("registry accepted as revision %" PRId64
 			     "; the broker admits devices again\n",
-			revision);
+			a->heads.revision);
 	if (wait)
 		ok = wait_finish(&w, e);
 	wait_fini(&w);
@@ -222,21 +219,18 @@ static bool finish(const struct cli *c, struct acceptance *a, int64_t revision,
 
 static bool accept(const struct cli *c, struct acceptance *a, struct err *e)
 {
-	int64_t revision = 0, change = 0;
-
 	if (!look(c, a, e))
 		return false;
 	if (!went_back(a)) {
 		if (c->json)
-			print_json(a, 0, NULL);
+			print_json(a, false, NULL);
 		else
 			(void)puts("nothing to accept: the registry has not "
 				   "gone back");
 		return true;
 	}
 	tell(c, a);
-	return confirmed(c, e) && commit(c, a, &revision, &change, e) &&
-	       finish(c, a, revision, change, e);
+	return confirmed(c, e) && commit(c, a, e) && finish(c, a, e);
 }
 
 static bool run_accept(struct cli *c, struct err *e)

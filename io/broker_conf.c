@@ -39,19 +39,20 @@ struct str broker_word(struct str value)
 	return (struct str){value.p, n};
 }
 
-static bool grow(struct broker_conf *conf, struct err *e)
+/* The next free line, not counted yet; NULL: no memory. */
+static struct broker_line *next_line(struct broker_conf *conf)
 {
 	size_t cap = conf->cap != 0 ? conf->cap * 2 : 128;
 	struct broker_line *more;
 
-	if (conf->n < conf->cap)
-		return true;
+	if (conf->lines != NULL && conf->n < conf->cap)
+		return &conf->lines[conf->n];
 	more = realloc(conf->lines, cap * sizeof(*more));
 	if (more == NULL)
-		return err_set(e, ERR_ENVIRONMENT, "out of memory");
+		return NULL;
 	conf->lines = more;
 	conf->cap = cap;
-	return true;
+	return &more[conf->n];
 }
 
 static bool fail_line(struct err *e, const char *what, uint32_t line)
@@ -102,12 +103,14 @@ static bool add_line(struct broker_conf *conf, uint32_t file, struct str s,
 	struct broker_cursor *c, struct err *e)
 {
 	struct broker_line l = {.file = file, .line = c->line};
+	struct broker_line *free_line;
 
 	if (conf->n == BROKER_CONF_LINES_MAX)
 		return fail_line(
 			e, "more directives than any broker needs", c->line);
-	if (!grow(conf, e))
-		return false;
+	free_line = next_line(conf);
+	if (free_line == NULL)
+		return err_set(e, ERR_ENVIRONMENT, "out of memory");
 	l.name = broker_word(s);
 	l.value = trim((struct str){s.p + l.name.n, s.n - l.name.n});
 	if (str_eq(l.name, STR("listener"))) {
@@ -116,7 +119,9 @@ static bool add_line(struct broker_conf *conf, uint32_t file, struct str s,
 	}
 	l.listener = c->listener;
 	c->at_include = str_eq(l.name, STR("include_dir"));
-	conf->lines[conf->n++] = l;
+	c->value = l.value;
+	*free_line = l;
+	conf->n++;
 	return true;
 }
 
@@ -245,7 +250,7 @@ static bool list_dir(const char *dir, struct names *names, struct err *e)
 static bool load_flat(struct broker_conf *conf, const char *path, struct err *e)
 {
 	struct broker_cursor c = {.at = 0};
-	struct str text;
+	struct str text = {NULL, 0};
 
 	if (!read_text(conf, path, &text, e))
 		return false;
@@ -296,15 +301,14 @@ static bool failed_in(const struct broker_conf *conf, struct err *e)
 static bool load_main(struct broker_conf *conf, const char *path, struct err *e)
 {
 	struct broker_cursor c = {.at = 0};
-	struct str text;
+	struct str text = {NULL, 0};
 
 	if (!read_text(conf, path, &text, e))
 		return false;
 	while (c.at < text.n) {
 		if (!broker_conf_parse(conf, 0, text, &c, e))
 			return failed_in(conf, e);
-		if (c.at_include &&
-			!load_dir(conf, conf->lines[conf->n - 1].value, e))
+		if (c.at_include && !load_dir(conf, c.value, e))
 			return failed_in(conf, e);
 	}
 	return true;

@@ -47,7 +47,8 @@ struct broker_conf {
 struct broker_cursor {
 	size_t at;
 	uint32_t line, listener;
-	bool at_include; /* the last line read is an include_dir */
+	bool at_include;  /* the last line read is an include_dir */
+	struct str value; /* of the last line read */
 };
 
 /*
