@@ -94,34 +94,44 @@ struct ranked {
 	size_t index;
 };
 
+static int number_cmp(uint64_t a, uint64_t b)
+{
+	return (a > b) - (a < b);
+}
+
+static int groups_cmp(const struct rule_spec *a, const struct rule_spec *b)
+{
+	int c = number_cmp(a->n_shared, b->n_shared);
+	size_t i;
+
+	for (i = 0; c == 0 && i < a->n_shared; i++)
+		c = str_cmp(a->shared[i], b->shared[i]);
+	return c;
+}
+
+/* 0: the same rule. */
+static int rule_cmp(const struct rule_spec *a, const struct rule_spec *b)
+{
+	int c = str_cmp(a->topic, b->topic);
+
+	if (c == 0)
+		c = number_cmp(a->max_qos, b->max_qos);
+	if (c == 0)
+		c = number_cmp(a->retain, b->retain);
+	if (c == 0)
+		c = number_cmp(a->max_bytes, b->max_bytes);
+	return c != 0 ? c : groups_cmp(a, b);
+}
+
 static int ranked_cmp(const void *a, const void *b)
 {
 	const struct ranked *x = a, *y = b;
-	int c = str_cmp(x->rule->topic, y->rule->topic);
+	int c = rule_cmp(x->rule, y->rule);
 
-	return c != 0 ? c : (x->index > y->index) - (x->index < y->index);
+	return c != 0 ? c : number_cmp(x->index, y->index);
 }
 
-static bool groups_equal(const struct rule_spec *a, const struct rule_spec *b)
-{
-	size_t i;
-
-	if (a->n_shared != b->n_shared)
-		return false;
-	for (i = 0; i < a->n_shared; i++)
-		if (!str_eq(a->shared[i], b->shared[i]))
-			return false;
-	return true;
-}
-
-static bool rules_equal(const struct rule_spec *a, const struct rule_spec *b)
-{
-	return str_eq(a->topic, b->topic) && a->max_qos == b->max_qos &&
-	       a->retain == b->retain && a->max_bytes == b->max_bytes &&
-	       groups_equal(a, b);
-}
-
-/* Each rule that repeats an earlier one of its list. Equal topics are
+/* Each rule that repeats an earlier one of its list. Equal rules are
  * neighbours once sorted. */
 static void duplicates_check(struct check *c, const struct rule_spec *rules,
 	size_t n, const char *key)
@@ -140,7 +150,7 @@ static void duplicates_check(struct check *c, const struct rule_spec *rules,
 	for (i = 1; i < n; i++) {
 		struct err *e;
 
-		if (!rules_equal(sorted[i - 1].rule, sorted[i].rule))
+		if (rule_cmp(sorted[i - 1].rule, sorted[i].rule) != 0)
 			continue;
 		e = errs_next(c->errs);
 		(void)err_set(e, ERR_INPUT, "is the same as %s[%zu]: drop one",
