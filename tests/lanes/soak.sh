@@ -30,7 +30,7 @@ fuzz_table() { # LOG
 		name = $2; sub(":", "", name)
 		n = edges = inputs = "?"; bad = ""
 	}
-	/ DONE +cov:/ {
+	/DONE +cov:/ {
 		for (i = 1; i < NF; i++) {
 			if ($i == "cov:") edges = $(i + 1)
 			if ($i == "corp:") inputs = $(i + 1)
