@@ -3,6 +3,7 @@
 
 #include "core/utf8.h"
 #include "io/registry_private.h"
+#include "io/registry_vfs.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define BUSY_WRITER_MS 5000
+#define BUSY_MS 5000
 /* The last checkpoint waits this long for readers. It is for their speed
  * only: what was committed is on disk. */
 #define BUSY_CLOSE_MS 250
@@ -22,10 +23,8 @@
 static char *make_uri(const char *path, enum registry_mode mode)
 {
 	/* readonly_shm: a reader leaves -shm alone even if it could write. */
-	static const char *const query[] = {
-		[REGISTRY_READ] = "?mode=ro&readonly_shm=1",
-		[REGISTRY_WRITE] = "?mode=rw",
-	};
+	const char *query =
+		mode == REGISTRY_WRITE ? "?mode=rw" : "?mode=ro&readonly_shm=1";
 	static const char hex[] = "0123456789ABCDEF";
 	size_t len = strlen(path), used;
 	char *uri = malloc(3 * len + 64);
@@ -44,7 +43,7 @@ static char *make_uri(const char *path, enum registry_mode mode)
 		uri[used++] = hex[c >> 4];
 		uri[used++] = hex[c & 15];
 	}
-	(void)snprintf(uri + used, 64, "%s", query[mode]);
+	(void)snprintf(uri + used, 64, "%s", query);
 	return uri;
 }
 
@@ -74,7 +73,8 @@ static bool configure_reader(struct registry *r)
 {
 	return sqlite3_db_config(r->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1,
 		       NULL) == SQLITE_OK &&
-	       sqlite3_busy_timeout(r->db, 0) == SQLITE_OK &&
+	       sqlite3_busy_timeout(r->db,
+		       r->mode == REGISTRY_FOLLOW ? 0 : BUSY_MS) == SQLITE_OK &&
 	       sqlite3_exec(r->db, "PRAGMA query_only = ON", NULL, NULL,
 		       NULL) == SQLITE_OK;
 }
@@ -83,7 +83,7 @@ static bool configure_writer(struct registry *r)
 {
 	int persist = 1;
 
-	return sqlite3_busy_timeout(r->db, BUSY_WRITER_MS) == SQLITE_OK &&
+	return sqlite3_busy_timeout(r->db, BUSY_MS) == SQLITE_OK &&
 	       sqlite3_file_control(r->db, "main", SQLITE_FCNTL_PERSIST_WAL,
 		       &persist) == SQLITE_OK &&
 	       sqlite3_exec(r->db,
@@ -95,20 +95,27 @@ static bool configure_writer(struct registry *r)
 static bool open_db(struct registry *r, struct err *e)
 {
 	int flags = SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX;
-	char *uri = make_uri(r->path, r->mode);
+	const char *vfs = NULL;
+	char *uri;
 	int rc;
 
+	if (r->mode != REGISTRY_WRITE) {
+		if (!reader_vfs_new(r->mode == REGISTRY_FOLLOW, &r->vfs))
+			return reg_no_memory(e);
+		vfs = reader_vfs_name(r->vfs);
+	}
+	uri = make_uri(r->path, r->mode);
 	if (uri == NULL)
 		return reg_no_memory(e);
 	flags |= r->mode == REGISTRY_WRITE ? SQLITE_OPEN_READWRITE
 					   : SQLITE_OPEN_READONLY;
-	rc = sqlite3_open_v2(uri, &r->db, flags, NULL);
+	rc = sqlite3_open_v2(uri, &r->db, flags, vfs);
 	free(uri);
 	if (r->db == NULL)
 		return reg_no_memory(e);
 	if (rc != SQLITE_OK || !harden(r->db))
 		return reg_fail(r, e);
-	if (r->mode == REGISTRY_READ)
+	if (r->mode != REGISTRY_WRITE)
 		return configure_reader(r) || reg_fail(r, e);
 	/* SQLite falls back to reading where it may not write. */
 	if (sqlite3_db_readonly(r->db, "main") != 0)
@@ -240,6 +247,7 @@ void registry_close(struct registry **r)
 			x->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 	}
 	(void)sqlite3_close(x->db);
+	reader_vfs_free(&x->vfs);
 	free(x->path);
 	free(x);
 }

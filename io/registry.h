@@ -9,8 +9,8 @@
  * deleted.
  *
  * Writers set PERSIST_WAL and end with a truncating checkpoint: a reader
- * without write access could not open the file otherwise. Readers open with
- * busy_timeout 0 and never write, not even -shm.
+ * without write access could not open the file otherwise. Readers never write,
+ * not even -shm.
  *
  * All functions: false fills *e. ERR_ENVIRONMENT: file, lock, disk, schema of
  * another version; the message says what to do. Not thread-safe per handle.
@@ -37,10 +37,12 @@ struct registry;
 MUST bool registry_create(
 	const char *path, const char *actor, int64_t now_s, struct err *e);
 
-enum registry_mode { REGISTRY_READ = 0, REGISTRY_WRITE };
+/* FOLLOW is READ that never waits: what is locked, as for the moment in which
+ * a writer ends, is an error at once. The others wait for some seconds. */
+enum registry_mode { REGISTRY_READ = 0, REGISTRY_WRITE, REGISTRY_FOLLOW };
 
-/* *out is given: registry_close. READ: busy_timeout 0; the message says what
- * is missing ("run weir init") or unreadable (owner, mode, remedy). */
+/* *out is given: registry_close. The message says what is missing ("run weir
+ * init") or unreadable (owner, mode, remedy). */
 MUST bool registry_open(const char *path, enum registry_mode mode,
 	struct registry **out, struct err *e);
 

@@ -43,26 +43,29 @@ static bool found(struct str hay, const char *needle)
 	return false;
 }
 
+#define SPELT_MAX 160 /* a stated text, and a label */
+
 /* The form that comparison takes, and how the certificate must spell it. */
-static bool form(enum simid_kind kind, const char *stated, char spelt[64])
+static bool form(
+	enum simid_kind kind, const char *stated, char spelt[SPELT_MAX])
 {
 	size_t digits = strspn(stated, "0123456789"), n = strlen(stated);
 	bool filler = n == digits + 1 && lower(stated[digits]) == 'f';
 
 	switch (kind) {
 	case SIMID_ICCID:
-		(void)snprintf(spelt, 64, "iccid:%s", stated);
+		(void)snprintf(spelt, SPELT_MAX, "iccid:%s", stated);
 		return (n == digits || filler) && digits >= 18 && digits <= 20;
 	case SIMID_IMSI:
-		(void)snprintf(spelt, 64, "imsi:%s", stated);
+		(void)snprintf(spelt, SPELT_MAX, "imsi:%s", stated);
 		return n == digits && n >= 6 && n <= 15;
 	case SIMID_IMEI:
-		(void)snprintf(spelt, 64, "imei:%.8s-%s-", stated,
+		(void)snprintf(spelt, SPELT_MAX, "imei:%.8s-%s-", stated,
 			n == 14 ? stated + 8 : "?");
 		return n == digits && n == 14;
 	case SIMID_EID:
 		/* After a label, or alone as a serialNumber. */
-		(void)snprintf(spelt, 64, "%s", stated);
+		(void)snprintf(spelt, SPELT_MAX, "%s", stated);
 		return n == digits && n == 32;
 	case SIMID_NONE:
 	case SIMID_KINDS:
@@ -75,7 +78,7 @@ static void check_stated(const struct certificate *c, struct str der)
 {
 	for (int k = SIMID_NONE + 1; k < SIMID_KINDS; k++) {
 		const char *stated = c->stated[k];
-		char spelt[64];
+		char spelt[SPELT_MAX];
 
 		if (stated[0] == '\0')
 			continue;

@@ -13,7 +13,10 @@
 #include "io/registry_private.h"
 #include "tests/support/registry_fixture.h"
 
+#include <sqlite3.h>
 #include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 
 /* ------------------------------------------------------------------- file */
 
@@ -221,6 +224,57 @@ static void test_begin_refuses(void **state)
 	registry_close(&r);
 }
 
+/* A child that holds the file locked for itself alone for half a second, as a
+ * writer that ends does for a moment; returns once it is. */
+static pid_t lock_file(const struct fixture *fx)
+{
+	int held[2];
+	char byte = 0;
+	pid_t pid;
+
+	assert_int_equal(pipe(held), 0);
+	pid = fork();
+	if (pid == 0) {
+		const struct timespec half = {.tv_nsec = 500000000};
+		sqlite3 *db;
+		bool ok = sqlite3_open(fx->path, &db) == SQLITE_OK &&
+			  sqlite3_exec(db,
+				  "PRAGMA locking_mode = EXCLUSIVE; BEGIN "
+				  "EXCLUSIVE; UPDATE meta SET value = value",
+				  NULL, NULL, NULL) == SQLITE_OK;
+
+		(void)!write(held[1], &byte, ok ? 1 : 0);
+		(void)close(held[1]);
+		(void)nanosleep(&half, NULL);
+		_exit(0);
+	}
+	(void)close(held[1]);
+	assert_int_equal(read(held[0], &byte, 1), 1);
+	(void)close(held[0]);
+	return pid;
+}
+
+/* The plugin must not wait, people should not have to try again. */
+static void test_locked(void **state)
+{
+	struct fixture *fx = *state;
+	struct registry *r = NULL;
+	struct registry_heads h;
+	int status;
+	pid_t pid;
+
+	registry_close(&fx->w);
+	pid = lock_file(fx);
+	REFUSED(fx, registry_open(fx->path, REGISTRY_FOLLOW, &r, &fx->e),
+		ERR_ENVIRONMENT, "in use");
+	assert_int_equal(waitpid(pid, &status, WNOHANG), 0);
+	OK(fx, registry_open(fx->path, REGISTRY_READ, &r, &fx->e));
+	OK(fx, registry_heads(r, &h, &fx->e));
+	registry_close(&r);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 static void test_all_or_nothing(void **state)
 {
 	struct fixture *fx = *state;
@@ -399,6 +453,7 @@ int main(void)
 		TEST(test_other_schema),
 		TEST(test_truncated),
 		TEST(test_begin_refuses),
+		TEST(test_locked),
 		TEST(test_all_or_nothing),
 		TEST(test_close_rolls_back),
 		TEST(test_two_writers),
