@@ -97,6 +97,7 @@ struct registry {
 	sqlite3 *db;
 	char *path;
 	enum registry_mode mode;
+	struct reader_vfs *vfs; /* NULL: a writer's */
 	sqlite3_stmt *st[STMT_COUNT];
 	/* The transaction: from registry_begin to commit or rollback. */
 	bool in_tx;
