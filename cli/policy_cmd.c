@@ -135,11 +135,32 @@ static bool finish(const struct cli *c, struct change *ch, struct err *e)
 	return ok;
 }
 
+/*
+ * The policy that CH replaces. One that does not load, as another version's
+ * may, is compared as if it allowed nothing: to apply one that does is the way
+ * out.
+ */
+static bool load_old(struct registry *r, struct change *ch, struct err *e)
+{
+	struct errs errs = {0};
+
+	if (!policy_load_revision(r, 0, &ch->old, NULL, e))
+		return false;
+	if (policy_json_parse((struct str){ch->old.text, ch->old.text_len},
+		    &ch->old_policy, &errs))
+		return true;
+	print_note("policy revision %" PRId64 " does not load; the changes "
+		   "shown are against a policy that allows nothing",
+		ch->old.revision);
+	return policy_load_text("the empty policy",
+		STR("{\"version\":1,\"classes\":{}}"), &ch->old_policy, e);
+}
+
 /* Shows, asks, stores, waits. */
 static bool apply(
 	struct cli *c, struct registry *r, struct change *ch, struct err *e)
 {
-	if (!policy_load_revision(r, 0, &ch->old, &ch->old_policy, e))
+	if (!load_old(r, ch, e))
 		return false;
 	if (str_eq(ch->text, (struct str){ch->old.text, ch->old.text_len})) {
 		print_unchanged(c, ch);

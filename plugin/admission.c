@@ -139,6 +139,7 @@ static bool bind_to(
 		return false;
 	}
 	x->epoch = g->follow.epoch;
+	x->policy_gen = g->policy_gen;
 	supersede(g, x);
 	count_i64(&g->meter->connected, 1);
 	*b = NULL;

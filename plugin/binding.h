@@ -65,6 +65,7 @@ struct binding {
 	int64_t kick_change; /* which change asked for it; 0: none */
 	int64_t due_s;       /* when to judge again: plugin/due.h */
 	size_t due_at;       /* its place in the heap, from 1; 0: not there */
+	uint32_t policy_gen; /* of the policy it was let in or kept by */
 	uint64_t client_hash, device_hash;
 	struct binding *same_device; /* next binding of the device */
 	struct binding *prev, *next; /* in its state's list */

@@ -354,6 +354,7 @@ static bool sweep(struct guard *g, struct err *e)
 		}
 		f->tries = 0;
 		b->epoch = f->epoch;
+		b->policy_gen = g->policy_gen;
 		binding_to_end(&g->bindings, b);
 	}
 	return true;
@@ -443,6 +444,9 @@ static void follow_poll(struct guard *g)
 	g->absent.left = ABSENT_PER_POLL;
 	poll(g, second);
 	follow_due(g);
+	/* Both go through the same list: one after the other. */
+	if (!f->sweeping)
+		judge_by_policy(g, FOLLOW_POLICY_BATCH);
 	if (second) {
 		f->next_second_ms = g->now_ms + 1000;
 		atomic_store_explicit(

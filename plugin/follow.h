@@ -19,11 +19,12 @@
 #include <sys/types.h>
 #include <time.h>
 
-#define FOLLOW_POLL_MS   100u
-#define FOLLOW_BATCH     512
-#define FOLLOW_TRIES     10u    /* before what cannot be read denies */
-#define FOLLOW_DUE_BATCH 2048   /* ends of certificates and status a poll */
-#define FOLLOW_REPEAT_MS 60000u /* a problem that lasts is said again */
+#define FOLLOW_POLL_MS      100u
+#define FOLLOW_BATCH        512
+#define FOLLOW_TRIES        10u    /* before what cannot be read denies */
+#define FOLLOW_DUE_BATCH    2048   /* ends of certificates and status a poll */
+#define FOLLOW_POLICY_BATCH 4096   /* connections a poll, after a policy */
+#define FOLLOW_REPEAT_MS    60000u /* a problem that lasts is said again */
 
 struct guard;
 

@@ -250,6 +250,21 @@ void judge_due(struct guard *g, struct binding *b)
 		rights_changed(g, b, true, 0);
 }
 
+void judge_by_policy(struct guard *g, int n)
+{
+	for (; n > 0; n--) {
+		struct binding *b = g->bindings.connected.first;
+
+		if (b == NULL || b->policy_gen == g->policy_gen)
+			return;
+		/* Who is barred is being closed, or waits for the registry. */
+		if (b->badge->subject.barred == REASON_ALLOWED)
+			judge_due(g, b);
+		b->policy_gen = g->policy_gen;
+		binding_to_end(&g->bindings, b);
+	}
+}
+
 void judge_drop(struct guard *g, struct binding *b)
 {
 	if (b->state == BINDING_CONNECTED)

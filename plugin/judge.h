@@ -58,6 +58,13 @@ MUST bool judge_again(
 /* B's filed second has come. */
 void judge_due(struct guard *g, struct binding *b);
 
+/*
+ * Judges connections that a policy before the one in force let in, at most N:
+ * who could not connect now is disconnected. The judged go to the end of the
+ * list, as new connections do: the oldest stand first.
+ */
+void judge_by_policy(struct guard *g, int n);
+
 /* Takes B out of every queue, and out of the table. */
 void judge_drop(struct guard *g, struct binding *b);
 

@@ -272,11 +272,16 @@ class Broker:
         mark = self.mark()
         self.spawn()
         self.await_log(r"mosquitto version \S+ running$", mark)
-        # Only its first turn shows that the loop is there: a signal between
-        # that line and the loop is lost by Mosquitto 2.0.
-        socket.create_connection(("127.0.0.1", self.port)).close()
-        self.await_log("(New|Client) connection from 127.0.0.1", mark)
+        self.turn()
         return self
+
+    def turn(self):
+        """Waits for a turn of its loop: Mosquitto 2.0 loses a signal that
+        comes before the first one, or while it reloads."""
+        mark = self.mark()
+        with socket.create_connection(("127.0.0.1", self.port)):
+            pass
+        self.await_log("(New|Client) connection from 127.0.0.1", mark)
 
     def fails_to_start(self):
         """Starts it, expects it to give up, and returns its log."""
@@ -305,6 +310,7 @@ class Broker:
         mark = self.mark()
         self.process.send_signal(signal.SIGHUP)
         self.await_log(r"Reloading config\.", mark)
+        self.turn()
 
     def close(self):
         if self.process is not None:
