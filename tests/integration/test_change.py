@@ -78,7 +78,7 @@ def test_publish_under_load_is_cut_off(fleet, broker, wire, paho):
     ear = paho(broker, ear).connect().listening("m/#")
     w = wire(broker, d).admitted()
     for _ in range(100):
-        w.publish(f"m/{d}/up", qos=0)
+        w.publish(f"m/{d}/up")
     begin = time.monotonic()
     fleet.weir("suspend", d)
     with pytest.raises(Closed):
