@@ -78,7 +78,7 @@ bool policy_class_observes(const struct policy_class *c)
 
 bool policy_class_qos2(const struct policy_class *c)
 {
-	return c->qos2;
+	return c->qos2 || c->observe;
 }
 
 unsigned policy_class_worst(const struct policy_class *c)

@@ -108,8 +108,8 @@ enum on_deny policy_class_on_deny(const struct policy_class *c);
 /* Its limits, lent; NULL when there are none. */
 const struct limits *policy_class_limits(const struct policy_class *c);
 bool policy_class_observes(const struct policy_class *c);
-/* True when some rule lets QoS 2 in: such a class must not resume a session
- * after losing rights. */
+/* True when some rule lets QoS 2 in, or observing does: such a class must not
+ * resume a session after losing rights. */
 bool policy_class_qos2(const struct policy_class *c);
 /* The most trie nodes that one decision about a device of C can visit: an
  * upper bound, at most POLICY_NODES_MAX. */

@@ -225,6 +225,8 @@ int access_check(struct guard *g, const struct mosquitto_evt_acl_check *ed)
 	if (b == NULL || b->state != BINDING_CONNECTED ||
 		!is_bound_to(g, ed->client, b))
 		return check_rest(g, ed, &what, NULL);
+	if (what.qos == 2 && what.action == ACTION_PUBLISH)
+		b->qos2 = true; /* whatever policies to come say */
 	judge_class(g, b->badge);
 	if (b->badge->limited && what.action != ACTION_NONE)
 		d = judge_limited(g, b->badge, &what, b->client_id);

@@ -83,8 +83,7 @@ static bool is_stale(const struct guard *g, const struct mosquitto *client,
 
 	if (mosquitto_client_clean_session(client))
 		return false;
-	if (badge->device.status == DEVICE_QUARANTINED &&
-		policy_class_qos2(badge->subject.class))
+	if (badge->device.status == DEVICE_QUARANTINED && judge_qos2(badge))
 		return true;
 	old = binding_of_device(&g->bindings, str_from(badge->device.id));
 	for (old = same_client_id(old, b->client_id); old != NULL;
@@ -107,8 +106,9 @@ static void session_ended(struct guard *g, const struct binding *b)
 }
 
 /* B takes its client id over: of older connections only the end, and perhaps
- * a will, is still to come, and a kick of theirs would hit B. */
-static void supersede(struct guard *g, const struct binding *b)
+ * a will, is still to come, and a kick of theirs would hit B. RESUMED: with
+ * what the session holds. */
+static void supersede(struct guard *g, struct binding *b, bool resumed)
 {
 	struct binding *old =
 		binding_of_device(&g->bindings, str_from(b->device_id));
@@ -118,7 +118,8 @@ static void supersede(struct guard *g, const struct binding *b)
 		if (old == b)
 			continue;
 		old->superseded = true;
-		old->stale = false;
+		b->qos2 = b->qos2 || (resumed && old->qos2);
+		old->qos2 = old->stale = false;
 		kick_forget(&g->kicks, &g->outcomes, old, true);
 	}
 }
@@ -140,7 +141,7 @@ static bool bind_to(
 	}
 	x->epoch = g->follow.epoch;
 	x->policy_gen = g->policy_gen;
-	supersede(g, x);
+	supersede(g, x, !mosquitto_client_clean_session(client));
 	count_i64(&g->meter->connected, 1);
 	*b = NULL;
 	return true;

@@ -56,7 +56,7 @@ struct binding {
 	uint32_t epoch;    /* of the registry file it was judged by */
 	uint8_t state;     /* enum binding_state */
 	bool superseded;   /* a newer connection has taken the client id */
-	bool qos2;         /* its class let QoS 2 in when it changed */
+	bool qos2;         /* its session may hold QoS 2 messages */
 	bool stale;        /* the session may hold QoS 2 messages from before a
 			  * right was lost: it must not be resumed */
 	bool kick_queued, kicked;

@@ -83,6 +83,14 @@ void judge_class_anew(const struct guard *g, struct badge *badge)
 	badge->policy_gen = g->policy_gen;
 }
 
+bool judge_qos2(const struct badge *badge)
+{
+	const struct policy_class *class = badge->subject.class;
+
+	return badge->device.observe ||
+	       (class != NULL && policy_class_qos2(class));
+}
+
 struct decision judge_connect(
 	const struct guard *g, struct badge *badge, const char *client_id)
 {
@@ -176,7 +184,8 @@ static bool same_attrs(const struct device *a, const struct device *b)
 	return true;
 }
 
-/* True when both have the same rights under any policy. */
+/* True when both have the same rights under any policy, but for what
+ * observing lets pass. */
 static bool same_rights(const struct device *a, const struct device *b)
 {
 	for (int k = SIMID_NONE + 1; k < SIMID_KINDS; k++) {
@@ -217,8 +226,7 @@ bool judge_again(
 		return true;
 	}
 	judge_class(g, badge);
-	b->qos2 = b->qos2 || (badge->subject.class != NULL &&
-				     policy_class_qos2(badge->subject.class));
+	b->qos2 = b->qos2 || judge_qos2(badge);
 	before = badge->device;
 	badge->device = (struct device){0};
 	if (!judge_read(g, badge, e)) {
@@ -231,7 +239,8 @@ bool judge_again(
 		device_fini(&before);
 		return true;
 	}
-	same = same_rights(&before, &badge->device);
+	same = same_rights(&before, &badge->device) &&
+	       !(before.observe && !badge->device.observe);
 	gained = before.status == DEVICE_QUARANTINED &&
 		 badge->device.status == DEVICE_ACTIVE;
 	device_fini(&before);

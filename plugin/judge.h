@@ -30,6 +30,9 @@ static inline void judge_class(const struct guard *g, struct badge *badge)
 		judge_class_anew(g, badge);
 }
 
+/* True when the device's rules let QoS 2 in. */
+bool judge_qos2(const struct badge *badge);
+
 /* decide(connect) for the badge and client id, limits aside: what stands is
  * judged by it again and again. */
 struct decision judge_connect(

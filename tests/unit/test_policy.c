@@ -289,6 +289,33 @@ static void test_redundant(void **state)
 	policy_free(&p);
 }
 
+/* Which classes may have QoS 2 messages in a session: MQTT 3.1.1 §4.3.3, the
+ * receiver keeps them until PUBREL, which asks nobody. */
+static void test_qos2(void **state)
+{
+	struct rule_spec rules[] = {RULE("a"), RULE("b")};
+	struct rule_spec two[] = {RULE("a"), RULE("b")};
+	const struct class_spec classes[] = {
+		{.name = STR("none")},
+		{.name = STR("one"), .publish = rules, .n_publish = 2},
+		{.name = STR("two"), .publish = two, .n_publish = 2},
+		{.name = STR("heard"), .subscribe = two, .n_subscribe = 2},
+		{.name = STR("watched"), .observe = true},
+	};
+	static const bool expect[] = {false, false, true, false, true};
+	struct policy *p;
+	size_t i;
+
+	(void)state;
+	two[1].max_qos = 2;
+	p = compile(classes, 5);
+	for (i = 0; i < 5; i++)
+		assert_int_equal(policy_class_qos2(
+					 policy_class_find(p, classes[i].name)),
+			expect[i]);
+	policy_free(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -301,6 +328,7 @@ int main(void)
 		cmocka_unit_test(test_worst),
 		cmocka_unit_test(test_many_errors),
 		cmocka_unit_test(test_redundant),
+		cmocka_unit_test(test_qos2),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
