@@ -2,13 +2,12 @@
 #include "plugin/follow.h"
 
 #include "io/policy_json.h"
+#include "plugin/follow_file.h"
 #include "plugin/guard.h"
 #include "plugin/judge.h"
 #include "plugin/report.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <sys/stat.h>
 
 /* ------------------------------------------------------------- what is wrong */
 
@@ -283,59 +282,6 @@ static bool read_heads(
 	return true;
 }
 
-static bool same_time(const struct follow *f, const struct stat *st)
-{
-	return st->st_mtim.tv_sec == f->changed.tv_sec &&
-	       st->st_mtim.tv_nsec == f->changed.tv_nsec;
-}
-
-/* The file at the path as it is now; remembers which it was. */
-bool follow_open(struct guard *g, struct err *e)
-{
-	struct stat st;
-
-	if (!registry_open(g->registry_path, REGISTRY_READ, &g->registry, e))
-		return false;
-	if (stat(g->registry_path, &st) != 0) {
-		registry_close(&g->registry);
-		return err_set(e, ERR_ENVIRONMENT,
-			"%s: it vanished while it was opened; run: weir init",
-			g->registry_path);
-	}
-	g->follow.dev = st.st_dev;
-	g->follow.ino = st.st_ino;
-	g->follow.changed = st.st_mtim;
-	g->follow.data_version = -1;
-	return true;
-}
-
-/*
- * Once a second: is the file that is open the one at the path? The open one
- * would be read for ever. A file that was written into is opened anew too: if
- * it was overwritten where it lies, SQLite would go on with the pages it has.
- */
-static bool follow_file(struct guard *g, struct err *e)
-{
-	struct follow *f = &g->follow;
-	struct stat st;
-	bool same;
-
-	if (stat(g->registry_path, &st) != 0)
-		return err_set(e, ERR_ENVIRONMENT,
-			"%s: %s; put it back, or run: weir init",
-			g->registry_path,
-			errno == ENOENT ? "it is gone" : "cannot be reached");
-	same = st.st_dev == f->dev && st.st_ino == f->ino;
-	if (g->registry != NULL && same && same_time(f, &st))
-		return true;
-	if (!same) {
-		f->is_new = true;
-		f->went_back = false;
-	}
-	registry_close(&g->registry);
-	return follow_open(g, e);
-}
-
 /* Judges bindings of older files, a bounded number a poll. The judged go to
  * the end of the list, as new connections do: the oldest stand first. */
 static bool sweep(struct guard *g, struct err *e)
@@ -403,16 +349,32 @@ static bool poll_registry(struct guard *g, bool second, struct err *e)
 	return true;
 }
 
+static void look_at_file(struct guard *g)
+{
+	struct follow *f = &g->follow;
+	struct err e;
+
+	if (follow_file(g, &e)) {
+		f->file_bad = false;
+		f->file_tries = 0;
+		return;
+	}
+	/* A command that ends holds the file for a moment, in which it cannot
+	 * be opened; the one that is open answers until then. */
+	if (g->registry != NULL && ++f->file_tries < FOLLOW_TRIES)
+		return;
+	f->file_bad = true;
+	registry_close(&g->registry);
+	registry_problem(g, e.msg);
+}
+
 static void poll(struct guard *g, bool second)
 {
 	struct follow *f = &g->follow;
 	struct err e;
 
-	if (second) {
-		f->file_bad = !follow_file(g, &e);
-		if (f->file_bad)
-			registry_problem(g, e.msg);
-	}
+	if (second || (f->file_tries != 0 && !f->file_bad))
+		look_at_file(g);
 	if (f->file_bad)
 		return;
 	if (poll_registry(g, second, &e)) {

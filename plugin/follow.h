@@ -37,7 +37,9 @@ struct follow {
 	int64_t seen_change;     /* all up to this one have been taken up */
 	uint32_t tries;          /* failures at the next change */
 	uint32_t failures;       /* polls in a row that could not be answered */
-	bool file_bad;           /* the path does not lead to the open file */
+	uint32_t file_tries;     /* to open the file anew, that failed */
+	bool file_bad;           /* the path leads to no file to read */
+	bool waits;              /* the open file may keep the thread waiting */
 	bool is_new;             /* the open file has not been taken up yet */
 	bool went_back;          /* until it is accepted, or replaced */
 	dev_t dev;
@@ -51,13 +53,10 @@ struct follow {
 	char policy_problem[ERR_MSG_MAX + ERR_PLACE_MAX];
 };
 
-/* Opens the registry. False: the plugin must not start; E says what to do. */
-MUST bool follow_open(struct guard *g, struct err *e);
-
 /*
- * Loads the policy; with nobody connected yet, all of the registry is then in
- * force, which the open segment is told. False: no policy, as above. A
- * registry that has gone back in time admits nobody, and says so.
+ * Of the open registry: loads the policy; with nobody connected yet, all of
+ * it is then in force, which the open segment is told. False: no policy;
+ * E says what to do. A registry that has gone back in time admits nobody, and says so.
  */
 MUST bool follow_begin(struct guard *g, struct err *e);
 

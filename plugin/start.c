@@ -2,6 +2,7 @@
 #define _GNU_SOURCE /* faccessat with AT_EACCESS */
 #include "plugin/start.h"
 
+#include "plugin/follow_file.h"
 #include "plugin/report.h"
 
 #include <errno.h>
