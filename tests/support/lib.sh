@@ -65,13 +65,15 @@ run_ctest() {
 	ctest --test-dir "$tree" -j "$jobs" --timeout 300 --no-tests=error "$@"
 }
 
-# run_pytest TREE: the integration tests against TREE's weir and plugin. Root
-# is needed to run brokers as the user mosquitto.
+# run_pytest TREE [FILE…]: the integration tests, or those of FILE…, against
+# TREE's weir and plugin. Root is needed to run brokers as the user mosquitto.
 run_pytest() {
-	local as_root=() keep=WEIR_BUILD,WEIR_BROKER_PRELOAD
+	local as_root=() keep=WEIR_BUILD,WEIR_BROKER_PRELOAD tree=$1
 
-	keep+=,ASAN_OPTIONS,UBSAN_OPTIONS,LSAN_OPTIONS
+	shift
+	[ $# -gt 0 ] || set -- tests/integration
+	keep+=,ASAN_OPTIONS,UBSAN_OPTIONS,LSAN_OPTIONS,WEIR_KILLS,WEIR_SEED
 	[ "$(id -u)" -eq 0 ] || as_root=(sudo "--preserve-env=$keep")
-	WEIR_BUILD=$PWD/$1 "${as_root[@]}" "$python" -B -m pytest \
-		-p no:cacheprovider -ra --durations=5 tests/integration
+	WEIR_BUILD=$PWD/$tree "${as_root[@]}" "$python" -B -m pytest \
+		-p no:cacheprovider -ra --durations=5 "$@"
 }
