@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #define BYPASS_TOLD_MS 60000u
+#define SHARE          "$share/"
 
 /* What is rare stays out of the hot function's frame. */
 #define COLD __attribute__((cold, noinline))
@@ -46,17 +47,29 @@ static COLD int deny(struct guard *g, const struct mosquitto *client,
 	return r.observed ? MOSQ_ERR_SUCCESS : MOSQ_ERR_ACL_DENIED;
 }
 
-static COLD int deny_bound(struct guard *g, const struct mosquitto *client,
-	struct binding *b, const struct request *what, struct decision why)
+/*
+ * Whether a refusal ends B's connection. What a device does in quarantine is
+ * dropped and no more: it is kept connected to be mended. Deliveries are not
+ * the device's doing, but a member of a shared group that may not receive
+ * would swallow the group's messages: the broker hands each to one member and
+ * asks no other. When it is disconnected, the broker drops its filters that
+ * are refused.
+ */
+static bool ends(const struct binding *b, const struct request *what)
 {
 	const struct policy_class *class = b->badge->subject.class;
 
-	/* What a device does in quarantine is dropped and no more: it is kept
-	 * connected to be mended. Deliveries are not the device's doing. */
-	if (why.verdict == VERDICT_REFUSED && what->action != ACTION_RECEIVE &&
-		class != NULL &&
-		policy_class_on_deny(class) == ON_DENY_DISCONNECT &&
-		b->badge->device.status != DEVICE_QUARANTINED)
+	if (what->action == ACTION_RECEIVE)
+		return b->shares;
+	return class != NULL &&
+	       policy_class_on_deny(class) == ON_DENY_DISCONNECT &&
+	       b->badge->device.status != DEVICE_QUARANTINED;
+}
+
+static COLD int deny_bound(struct guard *g, const struct mosquitto *client,
+	struct binding *b, const struct request *what, struct decision why)
+{
+	if (why.verdict == VERDICT_REFUSED && ends(b, what))
 		kick_add(&g->kicks, &g->outcomes, b, 0);
 	return deny(g, client, &b->badge->device, what, why);
 }
@@ -210,6 +223,18 @@ static COLD int check_rest(struct guard *g,
 	return check_offline(g, ed->client, b, what);
 }
 
+/* What B's session may hold from now on, whatever policies to come say. */
+static inline void note_session(struct binding *b, const struct request *what)
+{
+	if (what->action == ACTION_PUBLISH) {
+		if (what->qos == 2)
+			b->qos2 = true;
+	} else if (what->action == ACTION_SUBSCRIBE) {
+		b->shares = b->shares || strncmp(what->topic.p, SHARE,
+						 sizeof SHARE - 1) == 0;
+	}
+}
+
 int access_check(struct guard *g, const struct mosquitto_evt_acl_check *ed)
 {
 	struct binding *b = binding_find(&g->bindings, ed->client);
@@ -225,8 +250,7 @@ int access_check(struct guard *g, const struct mosquitto_evt_acl_check *ed)
 	if (b == NULL || b->state != BINDING_CONNECTED ||
 		!is_bound_to(g, ed->client, b))
 		return check_rest(g, ed, &what, NULL);
-	if (what.qos == 2 && what.action == ACTION_PUBLISH)
-		b->qos2 = true; /* whatever policies to come say */
+	note_session(b, &what);
 	judge_class(g, b->badge);
 	if (b->badge->limited && what.action != ACTION_NONE)
 		d = judge_limited(g, b->badge, &what, b->client_id);

@@ -119,7 +119,8 @@ static void supersede(struct guard *g, struct binding *b, bool resumed)
 			continue;
 		old->superseded = true;
 		b->qos2 = b->qos2 || (resumed && old->qos2);
-		old->qos2 = old->stale = false;
+		b->shares = b->shares || (resumed && old->shares);
+		old->qos2 = old->shares = old->stale = false;
 		kick_forget(&g->kicks, &g->outcomes, old, true);
 	}
 }

@@ -57,6 +57,7 @@ struct binding {
 	uint8_t state;     /* enum binding_state */
 	bool superseded;   /* a newer connection has taken the client id */
 	bool qos2;         /* its session may hold QoS 2 messages */
+	bool shares;       /* its session may be in a shared group */
 	bool stale;        /* the session may hold QoS 2 messages from before a
 			  * right was lost: it must not be resumed */
 	bool kick_queued, kicked;
