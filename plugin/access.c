@@ -247,6 +247,8 @@ int access_check(struct guard *g, const struct mosquitto_evt_acl_check *ed)
 	what.payload_len = ed->payloadlen;
 	what.topic = (struct str){ed->topic, strlen(ed->topic)};
 	what.now_s = g->now_s;
+	what.now_ns = 0; /* judge_limited() knows */
+	what.subscription = NULL;
 	if (b == NULL || b->state != BINDING_CONNECTED ||
 		!is_bound_to(g, ed->client, b))
 		return check_rest(g, ed, &what, NULL);

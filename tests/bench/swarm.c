@@ -303,10 +303,12 @@ static void connect_backend(struct swarm *s, const char *path)
 	uint8_t packet[PACKET_MAX] = {0x82, 0, 0, 1}, body[128];
 	FILE *f = fopen(path, "r");
 	uint8_t *end;
+	bool read = f != NULL && read_identity(f, &s->backend);
 
-	if (f == NULL || !read_identity(f, &s->backend))
+	if (f != NULL)
+		(void)fclose(f);
+	if (!read)
 		die("cannot read the backend's certificate");
-	(void)fclose(f);
 	dial(s, &s->backend);
 	if (SSL_do_handshake(s->backend.ssl) != 1 ||
 		!send_connect(&s->backend) ||
