@@ -21,8 +21,8 @@ import pytest
 
 from clients import (DISCONNECT, REFUSED, REFUSED_V311, Closed, Message, Wire,
                      refused_connect)
-from harness import Broker, Fleet
-from hostile import POLICY, Ear, Watch, answers, fleet
+from harness import Broker
+from hostile import Ear, Watch, answers, fleet
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ import pytest
 
 import policies
 from clients import (CONNACK, PUBACK, PUBCOMP, PUBREC, PUBREL, REFUSED,
-                     REFUSED_V311, Closed, Message, refused_connect, text)
-from harness import Broker, Fleet
+                     REFUSED_V311, Closed, Message, refused_connect)
+from harness import Broker
 from hostile import (POLICY, Ear, answers, broker, codes, connection, ear,
                      fleet, is_over, packet, pour, publication, watch, watched)
 
