@@ -18,6 +18,10 @@ of the rounds, beside the difference from SIGHUP without the plugin.
     WEIR_GAP_ROUNDS       rounds (5)
     WEIR_GAP_REALTIME     1: broker and swarm run before all other processes of
                           the machine (SCHED_FIFO), for one that others share
+
+A window in which the swarm itself was late to send is taken again, for that is
+the machine's doing: in real time the swarm goes before the broker, and cannot
+be late because of it. How many there were is printed.
 """
 
 import collections
@@ -42,6 +46,9 @@ RATE = int(os.environ.get("WEIR_GAP_RATE", "4000"))
 ROUNDS = int(os.environ.get("WEIR_GAP_ROUNDS", "5"))
 REALTIME = os.environ.get("WEIR_GAP_REALTIME") == "1"
 WINDOW_S = 1.0
+LATE_US = 1500
+TRIES = 20
+"""Windows taken for one that counts, before the machine is given up."""
 
 Sample = collections.namedtuple("Sample", "gap latency late delivered devices")
 
@@ -59,12 +66,12 @@ def policy(n):
     return {"version": 1, "classes": classes}
 
 
-def first(pid):
+def first(pid, priority):
     """Lets a process go before those that share the machine."""
     if REALTIME:
         for task in os.listdir(f"/proc/{pid}/task"):
             os.sched_setscheduler(int(task), os.SCHED_FIFO,
-                                  os.sched_param(1))
+                                  os.sched_param(priority))
 
 
 class Swarm:
@@ -78,7 +85,7 @@ class Swarm:
         assert ready[:1] == ["ready"], "the swarm did not get up"
         print(f"  {ready[1]} connected in {time.monotonic() - begin:.1f} s",
               flush=True)
-        first(self.process.pid)
+        first(self.process.pid, 2)
         time.sleep(2)
 
     def sample(self):
@@ -93,7 +100,7 @@ class Swarm:
 
 class Bench:
     def __init__(self):
-        self.fleet, self.n = Fleet(policy(0)), 0
+        self.fleet, self.n, self.again = Fleet(policy(0)), 0, 0
         self.samples = collections.defaultdict(list)
         self.devices = self._fill(REGISTERED, "device")
         self.backend = self._fill(1, "backend")
@@ -140,12 +147,20 @@ class Bench:
 
     # ------------------------------------------------------------ measurement
 
-    def window(self, broker, swarm, label, event):
+    def window(self, broker, swarm, event):
         swarm.sample()
         begin = time.monotonic()
         event(broker)
         time.sleep(max(0, begin + WINDOW_S - time.monotonic()))
-        self.samples[label].append(swarm.sample())
+        return swarm.sample()
+
+    def measure(self, broker, swarm, event):
+        for _ in range(TRIES):
+            sample = self.window(broker, swarm, event)
+            if sample.late <= LATE_US:
+                return sample
+            self.again += 1
+        sys.exit("gap.py: the machine has too much else to do")
 
     def run(self, plugin, events):
         broker = Broker(self.fleet, **(
@@ -155,12 +170,12 @@ class Bench:
                 x for x in broker.conf.read_text().splitlines(True)
                 if not x.startswith("plugin")))
         with broker:
-            first(broker.process.pid)
+            first(broker.process.pid, 1)
             swarm = Swarm(broker, self.backend, self.connected)
             for _ in range(ROUNDS):
                 for name, event in events:
-                    label = (name, plugin)
-                    self.window(broker, swarm, label, event)
+                    self.samples[name, plugin].append(
+                        self.measure(broker, swarm, event))
             swarm.close()
 
     def table(self):
@@ -174,16 +189,14 @@ class Bench:
                   f"{max(s.gap for s in samples) / 1000:.1f} | "
                   f"{statistics.median(s.latency for s in samples) / 1000:.1f}"
                   f" | {gap - base:+.1f} |")
-        rates = [s.delivered for x in self.samples.values() for s in x]
-        late = [s.late for x in self.samples.values() for s in x]
+        rates = [s.delivered / WINDOW_S for x in self.samples.values() for s in x]
         print(f"\n{datetime.date.today()}, {os.cpu_count()} cores, load "
               f"{os.getloadavg()[0]:.1f}; {REGISTERED} registered, "
               f"{self.samples['SIGHUP', True][0].devices} connected, "
               f"{statistics.median(rates):.0f} messages a second delivered; "
               f"medians of {ROUNDS}; "
-              f"{'real-time' if REALTIME else 'usual'} priority; the swarm "
-              f"itself was late by {statistics.median(late) / 1000:.1f} ms "
-              f"(median), {max(late) / 1000:.1f} ms (most)")
+              f"{'real-time' if REALTIME else 'usual'} priority; "
+              f"{self.again} windows taken again")
 
 
 def main():

@@ -3,8 +3,9 @@
 #
 # For a night, outside CI: each fuzz target for WEIR_SOAK_FUZZ_S seconds
 # (1800), torture with every allocation, the broker and the command killed
-# WEIR_KILLS times (200), and the integration tests WEIR_SOAK_ROUNDS times over
-# (10; 0: not at all, nor the kills): a test that fails once is a bug. What came out is written to docs/soak/<date>-<time>.md, to be committed.
+# WEIR_KILLS times (200), gaps in delivery measured, and the integration tests
+# WEIR_SOAK_ROUNDS times over (10; 0: not at all, nor the two before): a test
+# that fails once is a bug. What came out is written to docs/soak/<date>-<time>.md, to be committed.
 set -euo pipefail
 # shellcheck source=tests/support/lib.sh
 . tests/support/lib.sh
@@ -75,7 +76,7 @@ WEIR_TORTURE_N=0 tests/lanes/torture.sh 2>&1 | tee "$logs/torture.log" ||
 } >>"$result"
 
 if [ "$rounds" -gt 0 ]; then
-	build_release weir mosquitto_weir
+	build_release weir mosquitto_weir bench_fill bench_swarm
 	WEIR_KILLS=${WEIR_KILLS:-200} run_pytest build \
 		tests/integration/test_kill.py 2>&1 |
 		tee "$logs/kill.log" || status=1
@@ -84,6 +85,13 @@ if [ "$rounds" -gt 0 ]; then
 		grep -E ' kill(s|ed) |=+ .* in [0-9.]+s' "$logs/kill.log" ||
 			echo 'it did not run'
 		printf '```\n'
+	} >>"$result"
+	run_as_root build tests/bench/gap.py 2>&1 | tee "$logs/gap.log" ||
+		status=1
+	{
+		printf '\n## Gaps in delivery\n\n'
+		grep -E '^(\||[0-9]{4}-)' "$logs/gap.log" ||
+			echo 'it did not run'
 	} >>"$result"
 	printf '\n## Integration tests\n\n' >>"$result"
 	for ((i = 1; i <= rounds; i++)); do

@@ -65,15 +65,23 @@ run_ctest() {
 	ctest --test-dir "$tree" -j "$jobs" --timeout 300 --no-tests=error "$@"
 }
 
-# run_pytest TREE [FILE…]: the integration tests, or those of FILE…, against
-# TREE's weir and plugin. Root is needed to run brokers as the user mosquitto.
-run_pytest() {
+# run_as_root TREE FILE [ARGUMENT…]: a Python program against TREE's weir and
+# plugin. Root is needed to run brokers as the user mosquitto.
+run_as_root() {
 	local as_root=() keep=WEIR_BUILD,WEIR_BROKER_PRELOAD tree=$1
 
 	shift
-	[ $# -gt 0 ] || set -- tests/integration
 	keep+=,ASAN_OPTIONS,UBSAN_OPTIONS,LSAN_OPTIONS,WEIR_KILLS,WEIR_SEED
+	keep+=,WEIR_GAP_REALTIME,WEIR_GAP_ROUNDS
 	[ "$(id -u)" -eq 0 ] || as_root=(sudo "--preserve-env=$keep")
-	WEIR_BUILD=$PWD/$tree "${as_root[@]}" "$python" -B -m pytest \
-		-p no:cacheprovider -ra --durations=5 "$@"
+	WEIR_BUILD=$PWD/$tree "${as_root[@]}" "$python" -B "$@"
+}
+
+# run_pytest TREE [FILE…]: the integration tests, or those of FILE….
+run_pytest() {
+	local tree=$1
+
+	shift
+	[ $# -gt 0 ] || set -- tests/integration
+	run_as_root "$tree" -m pytest -p no:cacheprovider -ra --durations=5 "$@"
 }
