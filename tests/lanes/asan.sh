@@ -30,10 +30,13 @@ export WEIR_BROKER_PRELOAD
 export ASAN_OPTIONS=$ASAN_OPTIONS:log_path=$reports/report
 run_pytest build-asan || status=1
 
-# A report is a failure even where no test noticed.
+# A report is a failure even where no test noticed. A file whose only line says
+# that a thread could not be looked at is none: LeakSanitizer was looking when a
+# test killed the process.
 for r in "$reports"/report*; do
 	[ -e "$r" ] || continue
 	cat "$r"
-	status=1
+	! grep -qvE '^==[0-9]+==Unable to get registers from thread [0-9]+\.$' \
+		"$r" || status=1
 done
 exit "$status"
