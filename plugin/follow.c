@@ -360,8 +360,8 @@ static void look_at_file(struct guard *g)
 		return;
 	}
 	/* A command that ends holds the file for a moment, in which it cannot
-	 * be opened; the one that is open answers until then. */
-	if (g->registry != NULL && ++f->file_tries < FOLLOW_TRIES)
+	 * be opened; what is open, if anything, answers until then. */
+	if (!f->is_new && ++f->file_tries < FOLLOW_TRIES)
 		return;
 	f->file_bad = true;
 	registry_close(&g->registry);
@@ -373,9 +373,9 @@ static void poll(struct guard *g, bool second)
 	struct follow *f = &g->follow;
 	struct err e;
 
-	if (second || (f->file_tries != 0 && !f->file_bad))
+	if (second || (f->failures + f->file_tries != 0 && !f->file_bad))
 		look_at_file(g);
-	if (f->file_bad)
+	if (f->file_bad || g->registry == NULL)
 		return;
 	if (poll_registry(g, second, &e)) {
 		f->failures = 0;

@@ -62,15 +62,21 @@ bool follow_file(struct guard *g, struct err *e)
 			error == ENOENT ? "it is gone" : "cannot be reached");
 	}
 	same = st.st_dev == f->dev && st.st_ino == f->ino;
-	if (g->registry != NULL && same && same_time(f, &st) && !f->waits)
+	if (g->registry != NULL && same && same_time(f, &st) && !f->waits &&
+		f->failures == 0)
 		return true;
 	if (!same) {
 		f->is_new = true;
 		f->went_back = false;
 	}
-	/* Beside an open one SQLite takes a descriptor it has, and would not
-	 * notice that the file may not be read any more. */
-	if (!same || access(g->registry_path, R_OK) != 0)
+	/*
+	 * Beside an open one SQLite takes a descriptor it has, and would not
+	 * notice that the file may not be read any more; and what keeps the
+	 * open one from reading can be the index of the log that it shares: a
+	 * command was killed before it had made it, and nobody makes it while
+	 * somebody holds it open.
+	 */
+	if (!same || f->failures != 0 || access(g->registry_path, R_OK) != 0)
 		registry_close(&g->registry);
 	return open_file(g, REGISTRY_FOLLOW, e);
 }

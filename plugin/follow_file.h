@@ -21,8 +21,8 @@ MUST bool follow_open(struct guard *g, struct err *e);
  * Once a second: is the file that is open the one at the path? The open one
  * would be read for ever. A file that was written into is opened anew too: if
  * it was overwritten where it lies, SQLite would go on with the pages it has.
- * False: it cannot be opened. A registry that is still open then is the file
- * at the path; without one there is none to read.
+ * So is one that could not be read at the last poll. False: it cannot be
+ * opened; what is open then, if anything, is the file at the path.
  */
 MUST bool follow_file(struct guard *g, struct err *e);
 

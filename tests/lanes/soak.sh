@@ -58,7 +58,8 @@ begin=$SECONDS
 WEIR_FUZZ_S=$seconds tests/lanes/fuzz.sh 2>&1 | tee "$logs/fuzz.log" ||
 	status=1
 {
-	printf '\n## Fuzzing\n\n%s s a target, ASan and UBSan.\n\n' "$seconds"
+	printf '\n## Fuzzing\n\n%s s a target, %s at once, ASan and UBSan.\n\n' \
+		"$seconds" "${WEIR_FUZZ_JOBS:-$jobs}"
 	printf '| target | executions | edges | inputs | finding |\n'
 	printf '|---|---|---|---|---|\n'
 	fuzz_table "$logs/fuzz.log"
