@@ -3,7 +3,6 @@
 
 #define SECOND_NS INT64_C(1000000000)
 #define DEBT_NS   (INT64_C(86400) * SECOND_NS) /* no debt lasts longer */
-#define HOUR_S    3600
 
 static const char *const keys[] = {
 #define LIMIT_KEY(c, key, text) [LIMIT_##c] = #key,
@@ -126,19 +125,19 @@ static bool rate_holds(const struct limits *l, const struct usage *u,
 	return (ahead > 0 ? ahead : 0) + cost_ns(1, max, period) <= period;
 }
 
-/* The bytes of the 24 hours before the end of HOUR. */
-static uint64_t day_bytes(const struct usage *u, int64_t hour)
+/* The bytes of the 24 hours before the end of BUCKET. */
+static uint64_t day_bytes(const struct usage *u, int64_t bucket)
 {
 	uint64_t sum = u->day_bytes;
-	int64_t h = u->hour - (LIMIT_HOURS - 1);
+	int64_t b = u->bucket - (LIMIT_BUCKETS - 1);
 
 	/* what has grown older than the window; nothing when the clock went
 	 * back */
-	if (hour - u->hour >= LIMIT_HOURS)
+	if (bucket - u->bucket >= LIMIT_BUCKETS)
 		return 0;
-	for (; h <= hour - LIMIT_HOURS; h++)
-		if (h >= 0)
-			sum -= u->bytes[h % LIMIT_HOURS];
+	for (; b <= bucket - LIMIT_BUCKETS; b++)
+		if (b >= 0)
+			sum -= u->bytes[b % LIMIT_BUCKETS];
 	return sum;
 }
 
@@ -160,7 +159,7 @@ static bool quota_holds(const struct limits *l, const struct usage *u,
 	uint64_t filters = l->max[LIMIT_SUBSCRIPTIONS];
 
 	if (what->action == ACTION_PUBLISH && day != 0)
-		return day_bytes(u, what->now_s / HOUR_S) +
+		return day_bytes(u, what->now_s / LIMIT_BUCKET_S) +
 			       request_bytes(what) <=
 		       day;
 	if (what->action == ACTION_SUBSCRIBE && filters != 0)
@@ -182,19 +181,19 @@ enum reason limit_reason(const struct limits *l, const struct usage *u,
 	return quota_holds(l, u, what) ? REASON_ALLOWED : REASON_QUOTA;
 }
 
-static void day_charge(struct usage *u, uint64_t n, int64_t hour)
+static void day_charge(struct usage *u, uint64_t n, int64_t bucket)
 {
-	if (hour > u->hour) {
-		int64_t h = hour - u->hour >= LIMIT_HOURS
-				    ? hour - LIMIT_HOURS + 1
-				    : u->hour + 1;
+	if (bucket > u->bucket) {
+		int64_t b = bucket - u->bucket >= LIMIT_BUCKETS
+				    ? bucket - LIMIT_BUCKETS + 1
+				    : u->bucket + 1;
 
-		u->day_bytes = day_bytes(u, hour);
-		for (; h <= hour; h++)
-			u->bytes[h % LIMIT_HOURS] = 0;
-		u->hour = hour;
+		u->day_bytes = day_bytes(u, bucket);
+		for (; b <= bucket; b++)
+			u->bytes[b % LIMIT_BUCKETS] = 0;
+		u->bucket = bucket;
 	}
-	u->bytes[u->hour % LIMIT_HOURS] += n;
+	u->bytes[u->bucket % LIMIT_BUCKETS] += n;
 	u->day_bytes += n;
 }
 
@@ -218,5 +217,6 @@ void limit_charge(
 						   : what->now_ns + DEBT_NS;
 	}
 	if (what->action == ACTION_PUBLISH && l->max[LIMIT_BYTES_PER_DAY] != 0)
-		day_charge(u, request_bytes(what), what->now_s / HOUR_S);
+		day_charge(
+			u, request_bytes(what), what->now_s / LIMIT_BUCKET_S);
 }

@@ -8,8 +8,9 @@
  * allows in one period (a second, or a minute for connects). What is larger
  * than a burst passes when some of the burst is left, and is paid for after.
  *
- * A day's quota is the sum of the last 24 hours, kept by the hour: an hour
- * counts until it is 24 hours old as a whole, so that no 24 hours see more.
+ * A day's quota is the sum of the last 24 hours, kept in buckets of two hours:
+ * a bucket counts until it is 24 hours old as a whole, so that no 24 hours see
+ * more.
  *
  * Only what is allowed is charged: a device that floods still gets its rate.
  */
@@ -42,7 +43,8 @@ enum limit {
 #define RATE_MAX          UINT32_MAX                 /* a second or minute */
 #define DAY_MAX           UINT64_C(1000000000000000) /* bytes */
 #define SUBSCRIPTIONS_MAX 4096u
-#define LIMIT_HOURS       25 /* the current one and 24 before it */
+#define LIMIT_BUCKET_S    7200
+#define LIMIT_BUCKETS     13 /* the current one and 24 hours before it */
 
 /* By enum limit; 0: not limited. */
 struct limits {
@@ -66,9 +68,9 @@ struct subscription subscription_of(struct str client_id, struct str filter);
  * belongs to whoever filled the struct. */
 struct usage {
 	int64_t spent_until_ns[LIMITS]; /* of the rates */
-	int64_t hour;                   /* the newest of bytes[] */
+	int64_t bucket;                 /* the newest of bytes[] */
 	uint64_t day_bytes;             /* the sum of bytes[] */
-	uint64_t bytes[LIMIT_HOURS];    /* by hour modulo LIMIT_HOURS */
+	uint64_t bytes[LIMIT_BUCKETS];  /* by bucket modulo LIMIT_BUCKETS */
 	struct subscription *subscription;
 	size_t n_subscriptions;
 };

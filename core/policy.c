@@ -56,6 +56,11 @@ const struct policy_class *policy_class_at(const struct policy *p, size_t i)
 	return &p->classes[i];
 }
 
+size_t policy_class_index(const struct policy *p, const struct policy_class *c)
+{
+	return (size_t)(c - p->classes);
+}
+
 struct str policy_class_name(const struct policy_class *c)
 {
 	return c->name;
@@ -79,6 +84,11 @@ bool policy_class_observes(const struct policy_class *c)
 bool policy_class_qos2(const struct policy_class *c)
 {
 	return c->qos2 || c->observe;
+}
+
+bool policy_class_one_session(const struct policy_class *c)
+{
+	return c->n_client_ids == 1 && !c->client_ids[0].open;
 }
 
 unsigned policy_class_worst(const struct policy_class *c)
@@ -128,6 +138,24 @@ size_t policy_rule_place(
 	n = append(out, n, STR("]"));
 	out[n] = '\0';
 	return n;
+}
+
+uint32_t policy_n_rules(const struct policy *p)
+{
+	return (uint32_t)p->n_rules;
+}
+
+const struct policy_class *policy_rule_class(
+	const struct policy *p, uint32_t rule)
+{
+	uint32_t class = p->rules[rule].class;
+
+	return class < p->n_classes ? &p->classes[class] : NULL;
+}
+
+bool policy_rule_subscribes(const struct policy *p, uint32_t rule)
+{
+	return p->rules[rule].direction == DIRECTION_SUBSCRIBE;
 }
 
 struct str policy_rule_topic(const struct policy *p, uint32_t rule)

@@ -103,6 +103,9 @@ size_t policy_n_classes(const struct policy *p);
 /* The I-th class in the order of the text. */
 const struct policy_class *policy_class_at(const struct policy *p, size_t i);
 
+/* Which of them C is. */
+size_t policy_class_index(const struct policy *p, const struct policy_class *c);
+
 struct str policy_class_name(const struct policy_class *c);
 enum on_deny policy_class_on_deny(const struct policy_class *c);
 /* Its limits, lent; NULL when there are none. */
@@ -111,6 +114,8 @@ bool policy_class_observes(const struct policy_class *c);
 /* True when some rule lets QoS 2 in, or observing does: such a class must not
  * resume a session after losing rights. */
 bool policy_class_qos2(const struct policy_class *c);
+/* True when a device of C has one client id, and no other. */
+bool policy_class_one_session(const struct policy_class *c);
 /* The most trie nodes that one decision about a device of C can visit: an
  * upper bound, at most POLICY_NODES_MAX. */
 unsigned policy_class_worst(const struct policy_class *c);
@@ -124,6 +129,13 @@ unsigned policy_class_worst(const struct policy_class *c);
 #define RULE_PLACE_MAX (CLASS_NAME_MAX + 48)
 size_t policy_rule_place(
 	const struct policy *p, uint32_t rule, char out[static RULE_PLACE_MAX]);
+/* How many rules there are: their numbers are less. */
+uint32_t policy_n_rules(const struct policy *p);
+/* The class that a rule is written in; NULL: the quarantine. */
+const struct policy_class *policy_rule_class(
+	const struct policy *p, uint32_t rule);
+/* True for a subscribe rule. */
+bool policy_rule_subscribes(const struct policy *p, uint32_t rule);
 /* The template as written, lent until policy_free; empty for RULE_NONE. */
 struct str policy_rule_topic(const struct policy *p, uint32_t rule);
 

@@ -40,10 +40,10 @@ static bool environment(struct err *e, const char *path, const char *what)
 static void let_go(struct segment *s)
 {
 	if (s->mem != NULL)
-		(void)munmap(s->mem, METER_SIZE);
+		(void)munmap(s->mem, s->size);
 	if (s->fd >= 0)
 		(void)close(s->fd);
-	*s = (struct segment){NULL, -1};
+	*s = (struct segment){NULL, 0, -1};
 }
 
 /* Who holds the file, for people. 0 when the header does not say. */
@@ -93,23 +93,51 @@ static bool open_locked(const char *path, int *fd, bool *fresh, struct err *e)
 	return true;
 }
 
-/* Maps the locked FD. Blocks come first: touching a page that the disk has no
- * room for kills the process. */
+bool segment_reserve(const struct segment *s, struct meter_range r)
+{
+	if (r.len != 0)
+		errno = posix_fallocate(s->fd, (off_t)r.at, (off_t)r.len);
+	return r.len == 0 || errno == 0;
+}
+
+/* Maps the locked FD, with all that it can grow to. */
 static bool map_written(
 	const char *path, int fd, struct segment *out, struct err *e)
 {
-	void *mem;
-	int error = posix_fallocate(fd, 0, (off_t)METER_SIZE);
+	void *mem = mmap(NULL, METER_SIZE_MAX, PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_NORESERVE, fd, 0);
 
-	if (error != 0) {
-		errno = error;
-		return environment(e, path, "no room for it");
-	}
-	mem = mmap(NULL, METER_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (mem == MAP_FAILED)
 		return environment(e, path, "cannot be mapped");
-	*out = (struct segment){mem, fd};
+	*out = (struct segment){mem, METER_SIZE_MAX, fd};
 	return true;
+}
+
+/* Header, outcomes, events and classes are always there. */
+static const struct meter_range always = {0, METER_RULES_AT};
+
+/* Makes the fresh file a segment. Blocks come first: touching a page that the
+ * disk has no room for kills the process. */
+static bool format(const char *path, struct segment *s, struct err *e)
+{
+	if (!segment_reserve(s, always) ||
+		ftruncate(s->fd, METER_SIZE_MIN) != 0)
+		return environment(e, path, "no room for it");
+	meter_format(s->mem);
+	return true;
+}
+
+/* The file may have been copied with holes. */
+static bool fill_holes(const char *path, struct segment *s, struct err *e)
+{
+	struct meter_range used[2];
+
+	meter_slots_used(s->mem, used);
+	if (segment_reserve(s, always) &&
+		segment_reserve(s, meter_rules_used(s->mem)) &&
+		segment_reserve(s, used[0]) && segment_reserve(s, used[1]))
+		return true;
+	return environment(e, path, "no room for it");
 }
 
 /* Why the locked file is not one to go on with, or NULL. */
@@ -119,13 +147,13 @@ static const char *problem_of(int fd)
 	const char *problem;
 	void *mem;
 
-	if (fstat(fd, &st) != 0 || st.st_size < (off_t)METER_SIZE)
+	if (fstat(fd, &st) != 0 || st.st_size < (off_t)METER_SIZE_MIN)
 		return meter_problem(NULL, 0);
-	mem = mmap(NULL, METER_SIZE, PROT_READ, MAP_SHARED, fd, 0);
+	mem = mmap(NULL, METER_SIZE_MIN, PROT_READ, MAP_SHARED, fd, 0);
 	if (mem == MAP_FAILED)
 		return "it cannot be mapped";
-	problem = meter_problem(mem, METER_SIZE);
-	(void)munmap(mem, METER_SIZE);
+	problem = meter_problem(mem, (size_t)st.st_size);
+	(void)munmap(mem, METER_SIZE_MIN);
 	return problem;
 }
 
@@ -150,6 +178,7 @@ static bool set_aside(const char *path, const char *problem, char *note,
 bool segment_open_write(const char *path, struct segment *out, char *note,
 	size_t note_cap, struct err *e)
 {
+	struct segment s = {NULL, 0, -1};
 	const char *problem;
 	bool fresh = false;
 	int fd = -1;
@@ -171,20 +200,45 @@ bool segment_open_write(const char *path, struct segment *out, char *note,
 		(void)close(fd);
 		return false;
 	}
-	if (!map_written(path, fd, out, e)) {
+	if (!map_written(path, fd, &s, e)) {
 		(void)close(fd);
 		return false;
 	}
-	if (fresh)
-		meter_format(out->mem);
+	if (fresh ? !format(path, &s, e) : !fill_holes(path, &s, e)) {
+		let_go(&s);
+		return false;
+	}
+	*out = s;
+	return true;
+}
+
+/* Maps all of the open file that there is. */
+static bool map_read(const char *path, struct segment *s, struct err *e)
+{
+	const char *problem = NULL;
+	struct stat st;
+	void *mem;
+
+	if (fstat(s->fd, &st) != 0 || !S_ISREG(st.st_mode) ||
+		st.st_size < (off_t)METER_SIZE_MIN)
+		return err_set(e, ERR_ENVIRONMENT, "%s: %s", path,
+			meter_problem(NULL, 0));
+	s->size = (size_t)st.st_size;
+	mem = mmap(NULL, s->size, PROT_READ, MAP_SHARED, s->fd, 0);
+	if (mem == MAP_FAILED)
+		return environment(e, path, "cannot be mapped");
+	s->mem = mem;
+	problem = meter_problem(mem, s->size);
+	if (problem != NULL)
+		return err_set(e, ERR_ENVIRONMENT,
+			"%s: %s; use the weir command of the plugin's version",
+			path, problem);
 	return true;
 }
 
 bool segment_open_read(const char *path, struct segment *out, struct err *e)
 {
-	struct segment s = {NULL, -1};
-	const char *problem;
-	void *mem;
+	struct segment s = {NULL, 0, -1};
 
 	s.fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (s.fd < 0 && errno == ENOENT)
@@ -200,27 +254,31 @@ bool segment_open_read(const char *path, struct segment *out, struct err *e)
 			"group, or use sudo",
 			path, reason_of(error, buf, sizeof buf));
 	}
-	if (!segment_intact(&s)) {
-		let_go(&s);
-		return err_set(e, ERR_ENVIRONMENT, "%s: %s", path,
-			meter_problem(NULL, 0));
-	}
-	mem = mmap(NULL, METER_SIZE, PROT_READ, MAP_SHARED, s.fd, 0);
-	if (mem == MAP_FAILED) {
-		(void)environment(e, path, "cannot be mapped");
+	if (!map_read(path, &s, e)) {
 		let_go(&s);
 		return false;
 	}
-	s.mem = mem;
-	problem = meter_problem(mem, METER_SIZE);
-	if (problem != NULL) {
-		let_go(&s);
-		return err_set(e, ERR_ENVIRONMENT,
-			"%s: %s; use the weir command of the plugin's version",
-			path, problem);
-	}
 	*out = s;
 	return true;
+}
+
+bool segment_refresh(struct segment *s, struct err *e)
+{
+	struct segment more = {NULL, 0, s->fd};
+
+	if (!map_read(SEGMENT_FILE, &more, e)) {
+		if (more.mem != NULL)
+			(void)munmap(more.mem, more.size);
+		return false;
+	}
+	(void)munmap(s->mem, s->size);
+	*s = more;
+	return true;
+}
+
+struct meter_map segment_map(const struct segment *s)
+{
+	return (struct meter_map){s->mem, s->size};
 }
 
 struct meter_header *segment_header(const struct segment *s)
@@ -233,7 +291,7 @@ bool segment_intact(const struct segment *s)
 	struct stat st;
 
 	return s->fd >= 0 && fstat(s->fd, &st) == 0 && S_ISREG(st.st_mode) &&
-	       st.st_size >= (off_t)METER_SIZE;
+	       st.st_size >= (off_t)s->size;
 }
 
 bool segment_writer_alive(const struct segment *s)

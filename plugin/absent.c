@@ -39,6 +39,7 @@ static struct badge *look_up(struct guard *g, struct str id)
 		.credential = CREDENTIAL_NONE,
 		.barred = REASON_ALLOWED,
 	};
+	gauge_device(g, b);
 	return b;
 }
 

@@ -22,11 +22,12 @@ static const uint8_t action_of[8] = {
 
 /* ----------------------------------------------------------------- refusals */
 
-/* Who asked, for the log: a device (may be NULL) behind a client. */
-/* Or observed: then it passes, and the log says what enforcing would do. */
+/* Who asked, for the log: a device (BADGE may be NULL) behind a client. Or
+ * observed: then it passes, and the log says what enforcing would do. */
 static COLD int deny(struct guard *g, const struct mosquitto *client,
-	const struct device *d, const struct request *what, struct decision why)
+	struct badge *badge, const struct request *what, struct decision why)
 {
+	const struct device *d = badge != NULL ? &badge->device : NULL;
 	const char *address = mosquitto_client_address(client);
 	struct refusal r = {
 		.action = what->action,
@@ -39,11 +40,12 @@ static COLD int deny(struct guard *g, const struct mosquitto *client,
 		.has_message = what->action != ACTION_SUBSCRIBE,
 		.qos = what->qos,
 		.retain = what->retain,
+		.v5 = mosquitto_client_protocol_version(client) == 5,
 		.bytes = what->payload_len,
 		.topic = what->topic,
 	};
 
-	report_refusal(g, &r, why.rule);
+	report_refusal(g, badge, &r, why.rule);
 	return r.observed ? MOSQ_ERR_SUCCESS : MOSQ_ERR_ACL_DENIED;
 }
 
@@ -71,7 +73,7 @@ static COLD int deny_bound(struct guard *g, const struct mosquitto *client,
 {
 	if (why.verdict == VERDICT_REFUSED && ends(b, what))
 		kick_add(&g->kicks, &g->outcomes, b, 0);
-	return deny(g, client, &b->badge->device, what, why);
+	return deny(g, client, b->badge, what, why);
 }
 
 static COLD int deny_stranger(struct guard *g, const struct mosquitto *client,
@@ -136,7 +138,7 @@ static COLD int check_unbound(struct guard *g, const struct mosquitto *client,
 	d = decide(g->policy, &badge->subject, what);
 	if (d.verdict == VERDICT_ALLOWED)
 		return MOSQ_ERR_SUCCESS;
-	return deny(g, client, &badge->device, what, d);
+	return deny(g, client, badge, what, d);
 }
 
 /*
@@ -159,6 +161,8 @@ static COLD int check_offline(struct guard *g, const struct mosquitto *client,
 	judge_class(g, b->badge);
 	d = b->badge->limited ? judge_limited(g, b->badge, what, b->client_id)
 			      : decide(g->policy, &b->badge->subject, what);
+	if (d.verdict != VERDICT_REFUSED)
+		gauge_will(b->badge);
 	if (d.verdict == VERDICT_ALLOWED)
 		return MOSQ_ERR_SUCCESS;
 	return deny_bound(g, client, b, what, d);
@@ -223,16 +227,55 @@ static COLD int check_rest(struct guard *g,
 	return check_offline(g, ed->client, b, what);
 }
 
+/* From now on B's session may hold QoS 2 messages, also when the broker has
+ * been restarted. */
+static COLD void note_qos2(struct binding *b)
+{
+	b->qos2 = true;
+	atomic_store_explicit(&b->badge->slot->qos2, 1, memory_order_relaxed);
+}
+
 /* What B's session may hold from now on, whatever policies to come say. */
 static inline void note_session(struct binding *b, const struct request *what)
 {
 	if (what->action == ACTION_PUBLISH) {
-		if (what->qos == 2)
-			b->qos2 = true;
+		if (what->qos == 2 && !b->qos2)
+			note_qos2(b);
 	} else if (what->action == ACTION_SUBSCRIBE) {
 		b->shares = b->shares || strncmp(what->topic.p, SHARE,
 						 sizeof SHARE - 1) == 0;
 	}
+}
+
+_Static_assert(
+	COUNTER_PAYLOAD_BYTES_IN == COUNTER_MESSAGES_IN + 1 &&
+		COUNTER_MQTT_BYTES_IN == COUNTER_MESSAGES_IN + 2 &&
+		COUNTER_PAYLOAD_BYTES_QUEUED == COUNTER_MESSAGES_QUEUED + 1 &&
+		COUNTER_MQTT_BYTES_QUEUED == COUNTER_MESSAGES_QUEUED + 2,
+	"gauge_add() counts three in a row");
+
+/* A message that B sent, or that is queued for it: for the device, its class
+ * and the rule. MQTT 5 writes the length of its properties, here none. */
+static inline void count_passed(struct guard *g, const struct binding *b,
+	const struct request *what, struct decision d)
+{
+	uint64_t mqtt_bytes;
+	bool out = what->action == ACTION_RECEIVE;
+	enum counter first =
+		out ? COUNTER_MESSAGES_QUEUED : COUNTER_MESSAGES_IN;
+	struct meter_flow *flow;
+
+	if (!out && what->action != ACTION_PUBLISH)
+		return;
+	mqtt_bytes = request_bytes(what) + b->v5;
+	flow = d.verdict == VERDICT_ALLOWED
+		       ? g->gauge.flow[d.rule]
+		       : &meter_rule_mut(g->segment.mem, 0)->flow[out];
+	gauge_add(
+		&b->badge->slot->counter[first], what->payload_len, mqtt_bytes);
+	gauge_add(&b->badge->total->counter[first], what->payload_len,
+		mqtt_bytes);
+	gauge_add(&flow->messages, what->payload_len, mqtt_bytes);
 }
 
 int access_check(struct guard *g, const struct mosquitto_evt_acl_check *ed)
@@ -258,6 +301,8 @@ int access_check(struct guard *g, const struct mosquitto_evt_acl_check *ed)
 		d = judge_limited(g, b->badge, &what, b->client_id);
 	else
 		d = decide(g->policy, &b->badge->subject, &what);
+	if (d.verdict != VERDICT_REFUSED)
+		count_passed(g, b, &what, d);
 	if (d.verdict == VERDICT_ALLOWED)
 		return MOSQ_ERR_SUCCESS;
 	return check_rest(g, ed, &what, &d);

@@ -12,7 +12,7 @@
 static int refuse(struct guard *g, const struct binding *b, enum reason reason,
 	const char *remedy)
 {
-	const struct badge *badge = b->badge;
+	struct badge *badge = b->badge;
 	char note[sizeof CERTIFICATE_KEY + FINGERPRINT_HEX + 64];
 	char hex[FINGERPRINT_HEX] = "-";
 	struct refusal r = {
@@ -30,7 +30,8 @@ static int refuse(struct guard *g, const struct binding *b, enum reason reason,
 		r.class_name = badge->device.class_name;
 	}
 	(void)snprintf(note, sizeof note, CERTIFICATE_KEY "%s%s", hex, remedy);
-	report_refusal(g, &r, RULE_NONE);
+	report_refusal(
+		g, badge->subject.device != NULL ? badge : NULL, &r, RULE_NONE);
 	return reason == REASON_UNAVAILABLE ? MOSQ_ERR_UNKNOWN : MOSQ_ERR_AUTH;
 }
 
@@ -58,6 +59,8 @@ static enum reason read_facts(
 		report(MOSQ_LOG_ERR, "%s", e.msg);
 		return REASON_UNAVAILABLE;
 	}
+	if (badge->subject.device != NULL)
+		gauge_device(g, badge);
 	return REASON_ALLOWED;
 }
 
@@ -72,8 +75,8 @@ static struct binding *same_client_id(struct binding *b, const char *client_id)
 /*
  * The session that the client wants to resume may hold QoS 2 messages that
  * were stored before the device lost a right. Their PUBREL asks nobody, so
- * only a session begun anew is safe. A quarantine is known after a restart of
- * the broker too; other losses are remembered by the old binding.
+ * only a session begun anew is safe. A loss is remembered by the old binding
+ * and, for when the broker has been restarted, by the device's slot.
  */
 static bool is_stale(const struct guard *g, const struct mosquitto *client,
 	const struct binding *b)
@@ -86,12 +89,29 @@ static bool is_stale(const struct guard *g, const struct mosquitto *client,
 	if (badge->device.status == DEVICE_QUARANTINED && judge_qos2(badge))
 		return true;
 	old = binding_of_device(&g->bindings, str_from(badge->device.id));
-	for (old = same_client_id(old, b->client_id); old != NULL;
+	old = same_client_id(old, b->client_id);
+	/* Unknown: from before the broker was started. */
+	if (old == NULL)
+		return atomic_load_explicit(&badge->slot->stale_change,
+			       memory_order_relaxed) != 0;
+	for (; old != NULL;
 		old = same_client_id(old->same_device, b->client_id)) {
 		if (old->stale)
 			return true;
 	}
 	return false;
+}
+
+/* B's session begins anew. When the device can have no other, nothing is left
+ * that could be stale. */
+static void begun_anew(const struct binding *b)
+{
+	struct meter_slot *s = b->badge->slot;
+
+	if (!policy_class_one_session(b->badge->subject.class))
+		return;
+	atomic_store_explicit(&s->stale_change, 0, memory_order_relaxed);
+	atomic_store_explicit(&s->qos2, 0, memory_order_relaxed);
 }
 
 /* B's session is over: its subscriptions count no more. */
@@ -117,6 +137,8 @@ static void supersede(struct guard *g, struct binding *b, bool resumed)
 		old = same_client_id(old->same_device, b->client_id)) {
 		if (old == b)
 			continue;
+		if (old->state == BINDING_CONNECTED && !old->superseded)
+			gauge_takeover(g, old);
 		old->superseded = true;
 		b->qos2 = b->qos2 || (resumed && old->qos2);
 		b->shares = b->shares || (resumed && old->shares);
@@ -142,8 +164,11 @@ static bool bind_to(
 	}
 	x->epoch = g->follow.epoch;
 	x->policy_gen = g->policy_gen;
+	x->v5 = mosquitto_client_protocol_version(client) == 5;
 	supersede(g, x, !mosquitto_client_clean_session(client));
-	count_i64(&g->meter->connected, 1);
+	if (mosquitto_client_clean_session(client))
+		begun_anew(x);
+	gauge_connected(g, x);
 	*b = NULL;
 	return true;
 }
@@ -242,7 +267,7 @@ void admission_disconnect(struct guard *g, const struct mosquitto *client)
 	if (b == NULL || id == NULL || strcmp(id, b->client_id) != 0)
 		return;
 	if (b->state == BINDING_CONNECTED)
-		count_i64(&g->meter->connected, -1);
+		gauge_disconnected(g, b);
 	kick_forget(&g->kicks, &g->outcomes, b, false);
 	due_remove(&g->due, b);
 	if (broker_session_ends(client) && b->badge != NULL &&

@@ -21,6 +21,7 @@
 #define PLUGIN_BINDING_H
 
 #include "core/decide.h"
+#include "core/meter_total.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,6 +37,9 @@ struct badge {
 	struct subject subject;
 	uint32_t policy_gen; /* subject.class was found in that policy */
 	bool limited;        /* that class has limits: plugin/ledger.h */
+	uint32_t total_index;
+	struct meter_slot *slot;   /* where its device is counted */
+	struct meter_class *total; /* and its class: plugin/gauge.h */
 	struct certificate certificate;
 	struct device device; /* its status: effective, see judge.h */
 };
@@ -63,6 +67,8 @@ struct binding {
 	bool kick_queued, kicked;
 	char device_id[DEVICE_ID_MAX + 1];
 	char address[ADDRESS_MAX + 1];
+	bool v5;             /* speaks MQTT 5 */
+	int64_t since_s;     /* Unix time of the connect */
 	int64_t kick_change; /* which change asked for it; 0: none */
 	int64_t due_s;       /* when to judge again: plugin/due.h */
 	size_t due_at;       /* its place in the heap, from 1; 0: not there */

@@ -77,6 +77,10 @@ static bool first_error(
 
 static void swap_policy(struct guard *g, struct policy *p, int64_t revision)
 {
+	struct event e = {.type = EVENT_POLICY,
+		.reason = REASON_ALLOWED,
+		.value = (uint64_t)revision,
+		.class = METER_NONE};
 	struct policy *old = g->policy;
 
 	/* Bindings find their class anew by the generation; 0 stands for no
@@ -86,6 +90,7 @@ static void swap_policy(struct guard *g, struct policy *p, int64_t revision)
 		g->policy_gen = 1;
 	policy_free(&old);
 	g->follow.policy_revision = revision;
+	gauge_event(g, &e);
 	report(MOSQ_LOG_INFO, "policy revision %lld in force, classes: %zu",
 		(long long)revision, policy_n_classes(p));
 }
@@ -105,7 +110,12 @@ static bool load_policy(struct guard *g, struct err *e)
 			g->registry_path);
 	parsed = policy_json_parse(
 		(struct str){row.text, row.text_len}, &p, &errs);
-	if (parsed) {
+	if (parsed && !gauge_policy(g, p)) {
+		policy_free(&p);
+		parsed = err_set(e, ERR_ENVIRONMENT,
+			"policy revision %lld: no memory to load it",
+			(long long)row.revision);
+	} else if (parsed) {
 		swap_policy(g, p, row.revision);
 	} else {
 		g->follow.policy_refused = row.revision;
@@ -167,6 +177,30 @@ static void give_up(struct guard *g, int64_t change, struct str device)
 		kick_add(&g->kicks, &g->outcomes, b, change);
 }
 
+/* Tells of the change, and remembers what its sessions may hold. */
+static void changed(struct guard *g, int64_t change, struct str device)
+{
+	const struct binding *b = binding_of_device(&g->bindings, device);
+	const struct badge *badge = b != NULL ? b->badge : NULL;
+	struct event e = {
+		.type = EVENT_STATUS,
+		.reason = REASON_ALLOWED,
+		.value = (uint64_t)change,
+		.class = badge != NULL ? badge->total_index : METER_NONE,
+		.device = device,
+	};
+	bool stale = b == NULL;
+
+	if (badge != NULL)
+		e.text = str_from(device_status_name(
+			(enum device_status)badge->device.status));
+	gauge_event(g, &e);
+	for (; b != NULL; b = b->same_device)
+		stale = stale || b->stale;
+	if (stale)
+		gauge_stale(g, device, change);
+}
+
 static bool each_change(void *ctx, int64_t change, struct str device)
 {
 	struct batch *batch = ctx;
@@ -183,6 +217,7 @@ static bool each_change(void *ctx, int64_t change, struct str device)
 	}
 	if (!told)
 		give_up(g, change, device);
+	changed(g, change, device);
 	f->tries = 0;
 	f->seen_change = change;
 	return true;
@@ -252,6 +287,7 @@ static void take_file(struct guard *g, const struct registry_heads *heads)
 	f->is_new = false;
 	f->epoch++;
 	f->sweeping = true;
+	gauge_all_stale(g, heads->change_seq);
 	f->sweep_change = heads->change_seq;
 	f->seen_change = heads->change_seq;
 	f->tries = 0;
@@ -428,6 +464,26 @@ void follow_settle(struct guard *g)
 	follow_sweep(g);
 }
 
+static bool each_missed(void *ctx, int64_t change, struct str device)
+{
+	gauge_stale(ctx, device, change);
+	return true;
+}
+
+/* Changes since the broker before this one: sessions that it left may hold
+ * what their devices had the right to then. */
+static bool missed_changes(struct guard *g, int64_t newest, struct err *e)
+{
+	int64_t applied = atomic_load_explicit(
+		&g->meter->applied_change, memory_order_relaxed);
+
+	if (newest - applied <= FOLLOW_MISSED)
+		return registry_changes(
+			g->registry, applied, FOLLOW_MISSED, each_missed, g, e);
+	gauge_all_stale(g, newest);
+	return true;
+}
+
 bool follow_begin(struct guard *g, struct err *e)
 {
 	struct registry_heads heads;
@@ -442,6 +498,8 @@ bool follow_begin(struct guard *g, struct err *e)
 		registry_problem(g, e->msg);
 		return true;
 	}
+	if (!missed_changes(g, heads.change_seq, e))
+		return false;
 	g->follow.seen_change = heads.change_seq;
 	atomic_store_explicit(&g->meter->applied_change, heads.change_seq,
 		memory_order_release);

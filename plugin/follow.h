@@ -21,6 +21,7 @@
 
 #define FOLLOW_POLL_MS      100u
 #define FOLLOW_BATCH        512
+#define FOLLOW_MISSED       65536  /* changes read one by one at the start */
 #define FOLLOW_TRIES        10u    /* before what cannot be read denies */
 #define FOLLOW_DUE_BATCH    2048   /* ends of certificates and status a poll */
 #define FOLLOW_POLICY_BATCH 4096   /* connections a poll, after a policy */

@@ -12,6 +12,7 @@
 #include "plugin/binding.h"
 #include "plugin/due.h"
 #include "plugin/follow.h"
+#include "plugin/gauge.h"
 #include "plugin/kick.h"
 #include "plugin/ledger.h"
 #include "plugin/outcome.h"
@@ -29,6 +30,7 @@ struct guard {
 	bool admitting;        /* the registry is to be trusted */
 	int64_t now_s;         /* Unix time, of the last tick */
 	uint64_t now_ms;       /* monotonic, of the last tick */
+	int64_t ahead_ns;      /* how far Unix time is ahead of that */
 
 	struct registry *registry; /* NULL: cannot be read now */
 	struct segment segment;
@@ -39,7 +41,8 @@ struct guard {
 	struct absent absent;
 	struct ledger ledger;
 	struct follow follow;
-	struct refusal_log refusals;
+	struct gauge gauge;
+	struct refusal_log refusals, event_limit;
 	uint64_t bypass_told_ms; /* when a bypassing listener was last named */
 
 	void *identifier; /* the broker's name for the plugin */
@@ -48,21 +51,5 @@ struct guard {
 	char registry_path[PATH_MAX];
 	char segment_path[PATH_MAX];
 };
-
-/* Counters have one writer: a load and a store, without the bus lock that an
- * atomic addition would take. */
-static inline void count_u64(_Atomic uint64_t *c, uint64_t n)
-{
-	atomic_store_explicit(c,
-		atomic_load_explicit(c, memory_order_relaxed) + n,
-		memory_order_relaxed);
-}
-
-static inline void count_i64(_Atomic int64_t *c, int64_t n)
-{
-	atomic_store_explicit(c,
-		atomic_load_explicit(c, memory_order_relaxed) + n,
-		memory_order_relaxed);
-}
 
 #endif

@@ -81,6 +81,7 @@ void judge_class_anew(const struct guard *g, struct badge *badge)
 	badge->subject.class = class;
 	badge->limited = class != NULL && policy_class_limits(class) != NULL;
 	badge->policy_gen = g->policy_gen;
+	gauge_badge_class(g, badge);
 }
 
 bool judge_qos2(const struct badge *badge)
@@ -115,6 +116,10 @@ struct decision judge_limited(struct guard *g, struct badge *badge,
 
 	if (a == NULL)
 		return d;
+	if (!a->known) {
+		gauge_usage_load(g, badge, &a->usage);
+		a->known = true;
+	}
 	if (what->action == ACTION_SUBSCRIBE) {
 		s = subscription_of(str_from(client_id), what->topic);
 		what->subscription = &s;
@@ -129,6 +134,7 @@ struct decision judge_limited(struct guard *g, struct badge *badge,
 		return (struct decision){
 			VERDICT_REFUSED, REASON_QUOTA, RULE_NONE};
 	limit_charge(policy_class_limits(who.class), &a->usage, what);
+	gauge_usage_store(g, badge, &a->usage);
 	return d;
 }
 
@@ -277,7 +283,7 @@ void judge_by_policy(struct guard *g, int n)
 void judge_drop(struct guard *g, struct binding *b)
 {
 	if (b->state == BINDING_CONNECTED)
-		count_i64(&g->meter->connected, -1);
+		gauge_disconnected(g, b);
 	kick_forget(&g->kicks, &g->outcomes, b, false);
 	due_remove(&g->due, b);
 	binding_remove(&g->bindings, b);

@@ -24,6 +24,7 @@
 
 struct account {
 	struct usage usage;
+	bool known; /* what the meter remembers of it has been taken up */
 	size_t cap_subscriptions;
 	uint64_t touched_ms;
 	uint64_t hash;

@@ -45,6 +45,8 @@ static void read_clock(struct guard *g)
 	(void)clock_gettime(CLOCK_REALTIME_COARSE, &t);
 	g->now_s = t.tv_sec;
 	g->now_ms = coarse_ms();
+	g->ahead_ns = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec -
+		      (int64_t)g->now_ms * 1000000;
 }
 
 /* ---------------------------------------------------------------- the events */

@@ -87,9 +87,9 @@ size_t refusal_format(const struct refusal *r, uint32_t suppressed,
 }
 
 /* Gives back what time has earned. */
-static void refill(struct refusal_bucket *b, uint64_t now_ms)
+static void refill(struct refusal_bucket *b, uint32_t every_ms, uint64_t now_ms)
 {
-	uint64_t earned = (now_ms - b->at_ms) / REFUSAL_EVERY_MS;
+	uint64_t earned = (now_ms - b->at_ms) / every_ms;
 
 	if (earned >= b->spent) {
 		b->spent = 0;
@@ -97,7 +97,7 @@ static void refill(struct refusal_bucket *b, uint64_t now_ms)
 		return;
 	}
 	b->spent -= (uint32_t)earned;
-	b->at_ms += earned * REFUSAL_EVERY_MS;
+	b->at_ms += earned * every_ms;
 }
 
 static uint64_t kind_of(const struct refusal *r)
@@ -120,13 +120,14 @@ bool refusal_admit(struct refusal_log *log, const struct refusal *r,
 		log->total_at_ms = now_ms;
 		log->total = 0;
 	}
-	refill(b, now_ms);
+	refill(b, log->rate.every_ms, now_ms);
 	/* An unspent bucket is nobody's: its kind has been quiet. */
 	if (b->kind != kind && b->spent == 0) {
 		b->kind = kind;
 		b->suppressed = 0;
 	}
-	if (b->spent >= REFUSAL_BURST || log->total >= REFUSAL_TOTAL_PER_S) {
+	if (b->spent >= log->rate.burst ||
+		log->total >= log->rate.total_per_s) {
 		if (b->suppressed != UINT32_MAX)
 			b->suppressed++;
 		return false;

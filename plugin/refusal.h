@@ -30,7 +30,7 @@ struct refusal {
 	const char *note;  /* key=value, in clear; NULL: none */
 	bool has_message;  /* qos, retain and bytes mean something */
 	uint8_t qos;
-	bool retain;
+	bool retain, v5;
 	uint32_t bytes;
 	struct str topic; /* empty: none */
 };
@@ -39,10 +39,18 @@ struct refusal {
 size_t refusal_format(const struct refusal *r, uint32_t suppressed,
 	char out[static REFUSAL_LINE]);
 
-#define REFUSAL_SLOTS       4096u /* kinds limited apart; a power of two */
-#define REFUSAL_BURST       5u    /* lines of a kind at once, then … */
-#define REFUSAL_EVERY_MS    10000u
-#define REFUSAL_TOTAL_PER_S 100u
+#define REFUSAL_SLOTS 4096u /* kinds limited apart; a power of two */
+
+/* How many of a kind are told at once, and then one in every so many ms; and
+ * how many of all kinds a second. */
+struct refusal_rate {
+	uint32_t burst, every_ms, total_per_s;
+};
+
+/* Of lines, which the broker writes synchronously, and of events, which cost
+ * their bytes copied. */
+#define REFUSAL_LINES  ((struct refusal_rate){5, 10000, 100})
+#define REFUSAL_EVENTS ((struct refusal_rate){50, 1000, UINT32_MAX})
 
 struct refusal_bucket {
 	uint64_t kind;  /* hash of device or address, action, reason */
@@ -52,14 +60,15 @@ struct refusal_bucket {
 };
 
 struct refusal_log {
+	struct refusal_rate rate;
 	struct refusal_bucket bucket[REFUSAL_SLOTS];
 	uint64_t total_at_ms;
 	uint32_t total;
 };
 
 /*
- * True when R's line may be written at NOW_MS; *suppressed is then how many
- * like it were not written since the last one. Alike are refusals of the same
+ * True when R may be told at NOW_MS; *suppressed is then how many
+ * like it were not told since the last one. Alike are refusals of the same
  * action for the same reason to the same device (address, when it has none):
  * so a flood of one kind hides no other. Kinds whose hashes fall together
  * share a bucket while both are busy.

@@ -32,10 +32,10 @@ static void write_line(struct guard *g, const struct refusal *r, uint32_t rule)
 	mosquitto_log_printf(MOSQ_LOG_WARNING, "%s", line);
 }
 
-void report_refusal(struct guard *g, const struct refusal *r, uint32_t rule)
+void report_refusal(struct guard *g, struct badge *badge,
+	const struct refusal *r, uint32_t rule)
 {
-	if (!r->observed)
-		count_u64(&g->meter->refused, 1);
+	gauge_refusal(g, badge, r);
 	write_line(g, r, rule);
 }
 

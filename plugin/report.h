@@ -8,6 +8,7 @@
 #include "plugin/broker.h"
 #include "plugin/refusal.h"
 
+struct badge;
 struct binding;
 struct guard;
 
@@ -15,9 +16,11 @@ struct guard;
 void report(int level, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* Counts the refusal and writes its line if the limits allow. RULE is the
- * decision's; it gives the line its place, r->place does not. */
-void report_refusal(struct guard *g, const struct refusal *r, uint32_t rule);
+/* Counts the refusal and writes its line if the limits allow. BADGE: whose it
+ * is; NULL: a stranger's. RULE is the decision's; it gives the line its place,
+ * r->place does not. */
+void report_refusal(struct guard *g, struct badge *badge,
+	const struct refusal *r, uint32_t rule);
 
 /* B, admitted before, could not connect now for REASON: its connection ends.
  * Limited as refusals are. */

@@ -135,12 +135,18 @@ static bool open_segment(struct guard *g, struct err *e)
 	atomic_store_explicit(&m->started_s, g->now_s, memory_order_relaxed);
 	atomic_store_explicit(&m->heartbeat_s, g->now_s, memory_order_relaxed);
 	atomic_store_explicit(&m->connected, 0, memory_order_relaxed);
+	if (!gauge_begin(g))
+		return err_set(e, ERR_ENVIRONMENT,
+			"%s: no memory or no room to count in it",
+			g->segment_path);
 	return true;
 }
 
 bool start(struct guard *g, struct err *e)
 {
 	g->ledger.max = LEDGER_MAX;
+	g->refusals.rate = REFUSAL_LINES;
+	g->event_limit.rate = REFUSAL_EVENTS;
 	if (!bindings_init(&g->bindings, OFFLINE_MAX, HUSKS_MAX))
 		return err_set(e, ERR_ENVIRONMENT, "no memory to start");
 	if (!follow_open(g, e) || !keys_are_safe(g, e) || !open_segment(g, e) ||
@@ -154,6 +160,7 @@ bool start(struct guard *g, struct err *e)
 void stop(struct guard *g)
 {
 	if (g->meter != NULL) {
+		gauge_end(g);
 		atomic_store_explicit(
 			&g->meter->connected, 0, memory_order_relaxed);
 		atomic_store_explicit(&g->meter->pid, 0, memory_order_relaxed);
@@ -163,6 +170,7 @@ void stop(struct guard *g)
 	due_fini(&g->due);
 	absent_fini(&g->absent);
 	ledger_fini(&g->ledger);
+	gauge_fini(&g->gauge);
 	follow_close(g);
 	segment_close(&g->segment);
 	g->meter = NULL;

@@ -11,7 +11,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static _Alignas(64) unsigned char segment[METER_SIZE];
+static _Alignas(64) unsigned char segment[METER_SIZE_MIN];
 
 static size_t u16(const uint8_t *p)
 {
@@ -27,8 +27,8 @@ static void patch(const uint8_t *p, size_t n)
 		n -= 3;
 		if (len > n)
 			len = n;
-		if (at < METER_SIZE) {
-			size_t room = METER_SIZE - at;
+		if (at < METER_SIZE_MIN) {
+			size_t room = METER_SIZE_MIN - at;
 
 			memcpy(segment + at, p, len < room ? len : room);
 		}
@@ -43,9 +43,9 @@ static bool good(size_t size)
 	struct meter_header h;
 
 	memcpy(&h, segment, sizeof(h));
-	return size >= METER_SIZE && h.magic == METER_MAGIC &&
+	return size >= METER_SIZE_MIN && h.magic == METER_MAGIC &&
 	       h.version == METER_VERSION && h.header_size == sizeof(h) &&
-	       h.size == METER_SIZE;
+	       h.size == METER_SIZE_MIN;
 }
 
 static void check_text(void)
@@ -91,7 +91,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (data[2] % 2 == 0)
 		meter_format(segment);
 	patch(data + 3, size - 3);
-	claimed = u16(data) < 0x8000 ? METER_SIZE : u16(data) - 0x8000;
+	claimed = u16(data) < 0x8000 ? METER_SIZE_MIN : u16(data) - 0x8000;
 	problem = meter_problem(segment, claimed);
 	CHECK((problem == NULL) == good(claimed));
 	if (problem != NULL) {

@@ -266,7 +266,7 @@ const struct scenario CA_MAKE = {"ca_make", paths_set, ca_run, ca_after};
 
 static void segment_run(void)
 {
-	struct segment w = {NULL, -1}, r = {NULL, -1};
+	struct segment w = {NULL, 0, -1}, r = {NULL, 0, -1};
 	struct err e = {0};
 	char note[64];
 

@@ -170,7 +170,7 @@ struct sent {
 };
 
 struct sums {
-	uint64_t in_hours, in_24h;
+	uint64_t in_buckets, in_24h;
 };
 
 static struct sums sums_of(const struct sent *sent, int n, int64_t now_s)
@@ -179,8 +179,9 @@ static struct sums sums_of(const struct sent *sent, int n, int64_t now_s)
 	int i;
 
 	for (i = 0; i < n; i++) {
-		if (sent[i].s / HOUR > now_s / HOUR - LIMIT_HOURS)
-			sum.in_hours += sent[i].bytes;
+		if (sent[i].s / LIMIT_BUCKET_S >
+			now_s / LIMIT_BUCKET_S - LIMIT_BUCKETS)
+			sum.in_buckets += sent[i].bytes;
 		if (sent[i].s > now_s - 24 * HOUR)
 			sum.in_24h += sent[i].bytes;
 	}
@@ -188,7 +189,7 @@ static struct sums sums_of(const struct sent *sent, int n, int64_t now_s)
 }
 
 /* Against a plain list of what was sent when: no 24 hours see more than the
- * quota, and what is refused would have made more of the hours at hand. */
+ * quota, and what is refused would have made more of the buckets at hand. */
 static void test_day(void **state)
 {
 	enum { QUOTA = 10000, STEPS = 4000 };
@@ -212,7 +213,7 @@ static void test_day(void **state)
 		sum = sums_of(sent, n, now_s);
 		reason = ask(&l, &u, &what);
 		assert_int_equal(
-			reason, sum.in_hours + request_bytes(&what) <= QUOTA
+			reason, sum.in_buckets + request_bytes(&what) <= QUOTA
 					? REASON_ALLOWED
 					: REASON_QUOTA);
 		if (reason == REASON_ALLOWED) {
@@ -245,6 +246,9 @@ static void test_day_backwards(void **state)
 	what.payload_len = 891;
 	assert_int_equal(ask(&l, &u, &what), REASON_QUOTA);
 	what.now_s += 24 * HOUR;
+	assert_int_equal(ask(&l, &u, &what), REASON_QUOTA);
+	/* its two hours are older than 24 now, all of them */
+	what.now_s += HOUR;
 	assert_int_equal(ask(&l, &u, &what), REASON_ALLOWED);
 }
 

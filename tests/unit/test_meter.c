@@ -9,7 +9,7 @@
 
 static void *fresh(void)
 {
-	void *mem = calloc(1, METER_SIZE);
+	void *mem = calloc(1, METER_SIZE_MIN);
 
 	assert_non_null(mem);
 	meter_format(mem);
@@ -21,7 +21,7 @@ static void test_format(void **state)
 	struct meter_header *h = fresh();
 
 	(void)state;
-	assert_null(meter_problem(h, METER_SIZE));
+	assert_null(meter_problem(h, METER_SIZE_MIN));
 	assert_memory_equal(&h->magic, "WEIRSEG1", 8);
 	assert_int_equal(h->generation, 0);
 	free(h);
@@ -33,18 +33,18 @@ static void test_problem(void **state)
 
 	(void)state;
 	assert_non_null(meter_problem(NULL, 0));
-	assert_non_null(meter_problem(h, METER_SIZE - 1));
+	assert_non_null(meter_problem(h, METER_SIZE_MIN - 1));
 	h->version++;
-	assert_non_null(meter_problem(h, METER_SIZE));
+	assert_non_null(meter_problem(h, METER_SIZE_MIN));
 	h->version--;
 	h->header_size--;
-	assert_non_null(meter_problem(h, METER_SIZE));
+	assert_non_null(meter_problem(h, METER_SIZE_MIN));
 	h->header_size++;
 	h->size++;
-	assert_non_null(meter_problem(h, METER_SIZE));
+	assert_non_null(meter_problem(h, METER_SIZE_MIN));
 	h->size--;
 	h->magic ^= 1;
-	assert_non_null(meter_problem(h, METER_SIZE));
+	assert_non_null(meter_problem(h, METER_SIZE_MIN));
 	free(h);
 }
 

@@ -21,7 +21,7 @@
 #define ROUNDS 20000u
 #define READS  20000u
 
-static _Alignas(64) unsigned char segment[METER_SIZE];
+static _Alignas(64) unsigned char segment[METER_SIZE_MIN];
 static atomic_bool over;
 static _Atomic uint64_t reads;
 

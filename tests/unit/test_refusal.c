@@ -120,6 +120,7 @@ static int setup(void **state)
 {
 	(void)state;
 	memset(&log_, 0, sizeof log_);
+	log_.rate = REFUSAL_LINES;
 	return 0;
 }
 
@@ -132,7 +133,7 @@ static void test_per_kind(void **state)
 	(void)state;
 	other.device = "pump-2";
 	reason.reason = REASON_QOS;
-	for (unsigned i = 0; i < REFUSAL_BURST; i++) {
+	for (unsigned i = 0; i < REFUSAL_LINES.burst; i++) {
 		assert_true(refusal_admit(&log_, &publish, now, &lost));
 		assert_int_equal(lost, 0);
 	}
@@ -141,14 +142,14 @@ static void test_per_kind(void **state)
 	assert_true(refusal_admit(&log_, &other, now, &lost));
 	assert_true(refusal_admit(&log_, &reason, now, &lost));
 	assert_int_equal(lost, 0);
-	now += REFUSAL_EVERY_MS - 1;
+	now += REFUSAL_LINES.every_ms - 1;
 	assert_false(refusal_admit(&log_, &publish, now, &lost));
 	now += 1;
 	assert_true(refusal_admit(&log_, &publish, now, &lost));
 	assert_int_equal(lost, 8);
 	assert_false(refusal_admit(&log_, &publish, now, &lost));
-	now += 100 * (uint64_t)REFUSAL_EVERY_MS;
-	for (unsigned i = 0; i < REFUSAL_BURST; i++)
+	now += 100 * (uint64_t)REFUSAL_LINES.every_ms;
+	for (unsigned i = 0; i < REFUSAL_LINES.burst; i++)
 		assert_true(refusal_admit(&log_, &publish, now, &lost));
 	assert_false(refusal_admit(&log_, &publish, now, &lost));
 }
@@ -162,12 +163,12 @@ static void test_in_total(void **state)
 
 	(void)state;
 	r.device = NULL;
-	for (unsigned i = 0; i < 3 * REFUSAL_TOTAL_PER_S; i++) {
+	for (unsigned i = 0; i < 3 * REFUSAL_LINES.total_per_s; i++) {
 		(void)snprintf(id, sizeof id, "10.0.%u.%u", i / 200, i % 200);
 		r.address = id;
 		written += refusal_admit(&log_, &r, 5000, &lost);
 	}
-	assert_int_equal(written, REFUSAL_TOTAL_PER_S);
+	assert_int_equal(written, REFUSAL_LINES.total_per_s);
 	assert_true(refusal_admit(&log_, &r, 6000, &lost));
 	assert_int_equal(lost, 1);
 }
