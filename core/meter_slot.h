@@ -72,8 +72,9 @@ _Static_assert(LIMIT_BUCKETS == METER_DAY, "layout");
 #define METER_SIZE_MAX                                                         \
 	(METER_SLOTS_AT + (size_t)METER_SLOTS_MAX * sizeof(struct meter_slot))
 
-_Static_assert(METER_INDEX_AT + 2 * METER_SLOTS_MAX * sizeof(uint32_t) <=
-		       METER_SLOTS_AT,
+_Static_assert(
+	METER_INDEX_AT + (size_t)2 * METER_SLOTS_MAX * sizeof(uint32_t) <=
+		METER_SLOTS_AT,
 	"layout");
 
 /* Where a refusal for R is counted in a slot; METER_REASONS for one that no

@@ -8,9 +8,12 @@
 static bool has_name(const struct meter_class *c, struct str name)
 {
 	char own[CLASS_NAME_MAX + 1];
+	size_t n;
 
-	return LOAD(c->name_len) == name.n &&
-	       str_eq((struct str){own, meter_class_name(c, own)}, name);
+	if (LOAD(c->name_len) != name.n)
+		return false;
+	n = meter_class_name(c, own);
+	return str_eq((struct str){own, n}, name);
 }
 
 uint32_t meter_class_add(void *mem, struct str name)

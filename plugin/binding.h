@@ -56,23 +56,23 @@ struct binding {
 	const void *client;  /* the broker's; compared, never followed */
 	struct badge *badge; /* NULL: a husk */
 	char *client_id;
-	uint32_t named_at; /* the username was compared after that reload */
-	uint32_t epoch;    /* of the registry file it was judged by */
-	uint8_t state;     /* enum binding_state */
-	bool superseded;   /* a newer connection has taken the client id */
-	bool qos2;         /* its session may hold QoS 2 messages */
-	bool shares;       /* its session may be in a shared group */
-	bool stale;        /* the session may hold QoS 2 messages from before a
+	uint32_t named_at;   /* the username was compared after that reload */
+	uint32_t epoch;      /* of the registry file it was judged by */
+	uint32_t policy_gen; /* of the policy it was let in or kept by */
+	uint8_t state;       /* enum binding_state */
+	bool superseded;     /* a newer connection has taken the client id */
+	bool qos2;           /* its session may hold QoS 2 messages */
+	bool shares;         /* its session may be in a shared group */
+	bool stale; /* the session may hold QoS 2 messages from before a
 			  * right was lost: it must not be resumed */
 	bool kick_queued, kicked;
+	bool v5; /* speaks MQTT 5 */
 	char device_id[DEVICE_ID_MAX + 1];
 	char address[ADDRESS_MAX + 1];
-	bool v5;             /* speaks MQTT 5 */
 	int64_t since_s;     /* Unix time of the connect */
 	int64_t kick_change; /* which change asked for it; 0: none */
 	int64_t due_s;       /* when to judge again: plugin/due.h */
 	size_t due_at;       /* its place in the heap, from 1; 0: not there */
-	uint32_t policy_gen; /* of the policy it was let in or kept by */
 	uint64_t client_hash, device_hash;
 	struct binding *same_device; /* next binding of the device */
 	struct binding *prev, *next; /* in its state's list */

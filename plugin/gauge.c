@@ -91,7 +91,8 @@ bool gauge_policy(struct guard *g, const struct policy *p)
 	size_t n_classes = policy_n_classes(p);
 	uint32_t n_rules = policy_n_rules(p);
 	uint32_t *class_of = calloc(n_classes + 1, sizeof *class_of);
-	struct meter_flow **flow = calloc(n_rules + 1, sizeof(*flow));
+	struct meter_flow **flow =
+		calloc(n_rules + 1, sizeof(struct meter_flow *));
 
 	if (class_of == NULL || flow == NULL) {
 		free(class_of);
