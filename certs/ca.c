@@ -2,7 +2,8 @@
 #include "certs/ca.h"
 
 #include "certs/build.h"
-#include "certs/key.h"
+#include "certs/ca_private.h"
+#include "certs/chain.h"
 #include "certs/pem_file.h"
 #include "core/utf8.h"
 #include "io/file.h"
@@ -10,7 +11,6 @@
 #include "io/x509.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -19,25 +19,34 @@
 #include <cjson/cJSON.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/x509v3.h>
 
 #define CA_JSON_MAX ((size_t)4096)      /* bytes */
 #define CA_KEY_MAX  ((size_t)64 * 1024) /* bytes */
 
 struct ca {
-	X509 *cert;
-	EVP_PKEY *key;
+	STACK_OF(X509) *chain;
+	enum ca_key_place place;
+	EVP_PKEY *key;        /* of ca.key, once read */
+	struct pkcs11 *token; /* once opened */
+	char uri[PKCS11_URI_MAX];
 	char name[CA_NAME_MAX + 1];
 	uint32_t pen;
 };
 
 X509 *ca_cert(const struct ca *ca)
 {
-	return ca->cert;
+	return sk_X509_value(ca->chain, 0);
 }
 
-EVP_PKEY *ca_key(const struct ca *ca)
+STACK_OF(X509) *ca_chain(const struct ca *ca)
 {
-	return ca->key;
+	return ca->chain;
+}
+
+EVP_PKEY *ca_public(const struct ca *ca)
+{
+	return X509_get0_pubkey(ca_cert(ca));
 }
 
 const char *ca_name(const struct ca *ca)
@@ -50,31 +59,48 @@ uint32_t ca_pen(const struct ca *ca)
 	return ca->pen;
 }
 
+enum ca_key_place ca_key_place(const struct ca *ca)
+{
+	return ca->place;
+}
+
+const char *ca_key_uri(const struct ca *ca)
+{
+	return ca->place == CA_KEY_TOKEN ? ca->uri : NULL;
+}
+
 void ca_free(struct ca **ca)
 {
 	if (*ca == NULL)
 		return;
-	X509_free((*ca)->cert);
+	chain_free(&(*ca)->chain);
 	EVP_PKEY_free((*ca)->key); /* wipes the key */
+	pkcs11_close(&(*ca)->token);
 	free(*ca);
 	*ca = NULL;
 }
 
+bool ca_sign(const struct ca *ca, X509 *x, struct err *e)
+{
+	const EVP_MD *md = key_digest(ca_public(ca));
+
+	if (ca->token != NULL)
+		return pkcs11_sign(ca->token, x, md, e);
+	if (ca->key == NULL)
+		return err_set(e, ERR_CONFLICT, "the CA's key is not open");
+	return X509_sign(x, ca->key, md) > 0 ||
+	       build_err(e, "sign the certificate");
+}
+
 /* ------------------------------------------------------------------- paths */
 
-enum { CA_CRT, CA_KEY, CA_JSON, CA_FILES };
-
-struct paths {
-	char *p[CA_FILES];
-};
-
-static void paths_fini(struct paths *paths)
+void ca_paths_fini(struct ca_paths *paths)
 {
 	for (int i = 0; i < CA_FILES; i++)
 		free(paths->p[i]);
 }
 
-static bool paths_init(struct paths *paths, const char *dir, struct err *e)
+bool ca_paths_init(struct ca_paths *paths, const char *dir, struct err *e)
 {
 	static const char *const SUFFIX[CA_FILES] = {
 		[CA_CRT] = ".crt", [CA_KEY] = ".key", [CA_JSON] = ".json"};
@@ -86,14 +112,14 @@ static bool paths_init(struct paths *paths, const char *dir, struct err *e)
 	}
 	if (done)
 		return true;
-	paths_fini(paths);
+	ca_paths_fini(paths);
 	(void)err_set(e, ERR_ENVIRONMENT, "out of memory");
 	return false;
 }
 
-/* ------------------------------------------------------------------ create */
+/* ---------------------------------------------------------------- settings */
 
-static bool name_check(const char *name, struct err *e)
+bool ca_name_check(const char *name, struct err *e)
 {
 	struct str s = str_from(name);
 
@@ -101,109 +127,27 @@ static bool name_check(const char *name, struct err *e)
 		return true;
 	return err_set(e, ERR_INPUT,
 		"a CA's name is 1 to %d bytes of text without control "
-		"characters",
+		"characters; give it with --name",
 		CA_NAME_MAX);
 }
 
-static bool extensions_add(X509 *x, struct err *e)
+/* The key "key" or its absence. */
+static bool place_read(const cJSON *key, struct ca *ca)
 {
-	return build_extension(x, x, NID_basic_constraints,
-		       "critical,CA:TRUE,pathlen:0", e) &&
-	       build_extension(x, x, NID_key_usage,
-		       "critical,keyCertSign,cRLSign", e) &&
-	       build_extension(x, x, NID_subject_key_identifier, "hash", e);
-}
+	struct err ignored;
 
-static bool cert_fill(
-	X509 *x, EVP_PKEY *key, const struct ca_options *o, struct err *e)
-{
-	char cn[CA_NAME_MAX + sizeof(" CA")];
-
-	(void)snprintf(cn, sizeof(cn), "%s CA", o->name);
-	if (!build_validity(x, o->now_s, o->days, NULL, e) ||
-		!build_subject(x, "O", MBSTRING_UTF8, o->name, e) ||
-		!build_subject(x, "CN", MBSTRING_UTF8, cn, e))
+	if (key == NULL)
+		ca->place = CA_KEY_FILE;
+	else if (cJSON_IsNull(key))
+		ca->place = CA_KEY_NONE;
+	else if (cJSON_IsString(key) &&
+		 pkcs11_uri_check(key->valuestring, &ignored)) {
+		ca->place = CA_KEY_TOKEN;
+		memcpy(ca->uri, key->valuestring, strlen(key->valuestring) + 1);
+	} else
 		return false;
-	if (X509_set_issuer_name(x, X509_get_subject_name(x)) != 1)
-		return build_err(e, "set the issuer");
-	if (!extensions_add(x, e))
-		return false;
-	if (X509_sign(x, key, EVP_sha256()) <= 0)
-		return build_err(e, "sign the CA certificate");
 	return true;
 }
-
-static bool json_save(
-	const char *path, const struct ca_options *o, struct err *e)
-{
-	cJSON *root = cJSON_CreateObject();
-	char *text = NULL;
-	bool done;
-
-	if (cJSON_AddNumberToObject(root, "version", 1) != NULL &&
-		cJSON_AddStringToObject(root, "name", o->name) != NULL &&
-		cJSON_AddNumberToObject(root, "pen", o->pen) != NULL)
-		text = cJSON_Print(root);
-	cJSON_Delete(root);
-	if (text == NULL)
-		return err_set(e, ERR_ENVIRONMENT, "out of memory");
-	done = pem_file_write(path, str_from(text), PEM_PUBLIC, e);
-	cJSON_free(text);
-	return done;
-}
-
-static bool none_exists(const struct paths *paths, struct err *e)
-{
-	for (int i = 0; i < CA_FILES; i++) {
-		if (access(paths->p[i], F_OK) == 0)
-			return err_set(e, ERR_CONFLICT,
-				"%.200s exists already: a CA is never "
-				"overwritten; choose another folder with --ca",
-				paths->p[i]);
-	}
-	return true;
-}
-
-/* The certificate last: where it is, the CA is whole. */
-static bool all_save(const struct paths *paths, const struct ca_options *o,
-	EVP_PKEY *key, X509 *cert, struct err *e)
-{
-	if (!pem_key_save(paths->p[CA_KEY], key, e))
-		return false;
-	if (!json_save(paths->p[CA_JSON], o, e)) {
-		(void)unlink(paths->p[CA_KEY]);
-		return false;
-	}
-	if (!pem_cert_save(paths->p[CA_CRT], cert, e)) {
-		(void)unlink(paths->p[CA_KEY]);
-		(void)unlink(paths->p[CA_JSON]);
-		return false;
-	}
-	return true;
-}
-
-bool ca_create(const char *dir, const struct ca_options *o, struct err *e)
-{
-	struct paths paths;
-	EVP_PKEY *key = NULL;
-	X509 *cert = NULL;
-	bool done = false;
-
-	if (!name_check(o->name, e) || !paths_init(&paths, dir, e))
-		return false;
-	if (!none_exists(&paths, e) || !key_generate(&key, e))
-		goto out;
-	cert = build_new(key, e);
-	done = cert != NULL && cert_fill(cert, key, o, e) && dir_make(dir, e) &&
-	       all_save(&paths, o, key, cert, e);
-out:
-	X509_free(cert);
-	EVP_PKEY_free(key);
-	paths_fini(&paths);
-	return done;
-}
-
-/* -------------------------------------------------------------------- load */
 
 static bool fields_read(const cJSON *root, struct ca *ca)
 {
@@ -211,16 +155,18 @@ static bool fields_read(const cJSON *root, struct ca *ca)
 		cJSON_GetObjectItemCaseSensitive(root, "version");
 	const cJSON *name = cJSON_GetObjectItemCaseSensitive(root, "name");
 	const cJSON *pen = cJSON_GetObjectItemCaseSensitive(root, "pen");
+	const cJSON *key = cJSON_GetObjectItemCaseSensitive(root, "key");
 	struct err ignored;
 
-	/* Three fields, and these three: there is no other. */
-	if (!cJSON_IsObject(root) || cJSON_GetArraySize(root) != 3 ||
+	/* These fields, and no other. */
+	if (!cJSON_IsObject(root) ||
+		cJSON_GetArraySize(root) != (key != NULL ? 4 : 3) ||
 		!cJSON_IsNumber(version) || !cJSON_IsString(name) ||
-		!cJSON_IsNumber(pen))
+		!cJSON_IsNumber(pen) || !place_read(key, ca))
 		return false;
 	if (version->valuedouble != 1 || pen->valuedouble < 0 ||
 		pen->valuedouble > UINT32_MAX ||
-		!name_check(name->valuestring, &ignored))
+		!ca_name_check(name->valuestring, &ignored))
 		return false;
 	memcpy(ca->name, name->valuestring, strlen(name->valuestring) + 1);
 	ca->pen = (uint32_t)pen->valuedouble;
@@ -250,6 +196,8 @@ static bool json_load(struct ca *ca, const char *path, struct err *e)
 	return true;
 }
 
+/* --------------------------------------------------------------------- key */
+
 /* A key that others can read is no secret any more. */
 static bool key_mode_check(const char *path, struct err *e)
 {
@@ -263,8 +211,9 @@ static bool key_mode_check(const char *path, struct err *e)
 	return true;
 }
 
-static bool key_load(struct ca *ca, const char *path, struct err *e)
+bool ca_key_read(const char *path, EVP_PKEY **out, struct err *e)
 {
+	EVP_PKEY *key = NULL;
 	char *text = NULL;
 	size_t len = 0;
 	BIO *bio;
@@ -274,56 +223,108 @@ static bool key_load(struct ca *ca, const char *path, struct err *e)
 		return false;
 	bio = BIO_new_mem_buf(text, (int)len);
 	if (bio != NULL)
-		ca->key = PEM_read_bio_PrivateKey(
+		key = PEM_read_bio_PrivateKey(
 			bio, NULL, x509_no_passphrase, NULL);
 	(void)BIO_free(bio);
 	file_text_free(&text, len);
 	ERR_clear_error();
-	if (ca->key == NULL)
+	if (key == NULL)
 		return err_set(e, ERR_INPUT,
 			"%.200s holds no unencrypted private key in PEM", path);
+	*out = key;
 	return true;
 }
 
-static bool match_check(const struct ca *ca, const char *dir, struct err *e)
+static bool key_load(struct ca *ca, const char *path, struct err *e)
 {
-	bool match = X509_check_private_key(ca->cert, ca->key) == 1;
+	bool match;
 
+	if (ca->place != CA_KEY_FILE)
+		return true;
+	if (!ca_key_read(path, &ca->key, e))
+		return false;
+	match = X509_check_private_key(ca_cert(ca), ca->key) == 1;
 	ERR_clear_error();
-	if ((X509_get_extension_flags(ca->cert) & EXFLAG_CA) == 0)
-		return err_set(e, ERR_INPUT,
-			"%.200s/ca.crt is not a CA's certificate", dir);
-	if (!match)
-		return err_set(e, ERR_INPUT,
-			"%.200s: ca.key is not the key of ca.crt", dir);
+	return match ||
+	       err_set(e, ERR_INPUT,
+		       "%.200s is not the key of the ca.crt beside it", path);
+}
+
+bool ca_open_key(struct ca *ca, const struct pkcs11_pin *pin, struct err *e)
+{
+	bool match;
+
+	if (ca->place == CA_KEY_NONE)
+		return err_set(e, ERR_CONFLICT,
+			"the CA '%s' has no key here: its certificates are "
+			"issued elsewhere, and registered with weir cert add; "
+			"or import it with its key into another folder",
+			ca->name);
+	if (ca->place == CA_KEY_FILE || ca->token != NULL)
+		return true;
+	if (!pkcs11_open(ca->uri, pin, &ca->token, e))
+		return false;
+	match = EVP_PKEY_eq(pkcs11_public(ca->token), ca_public(ca)) == 1;
+	ERR_clear_error();
+	if (match)
+		return true;
+	pkcs11_close(&ca->token);
+	return err_set(e, ERR_INPUT,
+		"the token's key is not the key of the CA '%s'", ca->name);
+}
+
+/* -------------------------------------------------------------------- load */
+
+static bool crt_load(
+	struct ca *ca, const char *path, const char *dir, struct err *e)
+{
+	if (access(path, F_OK) != 0 && errno == ENOENT)
+		return err_set(e, ERR_ENVIRONMENT,
+			"there is no CA in %.200s; run weir ca init, or name "
+			"its folder with --ca",
+			dir);
+	if (!chain_load(path, &ca->chain, e))
+		return false;
+	/* What reads keys and extensions caches them, which threads that share
+	 * the CA must not do at once. */
+	if ((X509_get_extension_flags(ca_cert(ca)) & EXFLAG_CA) == 0 ||
+		ca_public(ca) == NULL) {
+		ERR_clear_error();
+		return err_set(
+			e, ERR_INPUT, "%.200s is not a CA's certificate", path);
+	}
 	return true;
+}
+
+static bool load(const char *dir, bool key, struct ca **out, struct err *e)
+{
+	struct ca *ca = calloc(1, sizeof(*ca));
+	struct ca_paths paths;
+	bool done;
+
+	if (ca == NULL)
+		return err_set(e, ERR_ENVIRONMENT, "out of memory");
+	if (!ca_paths_init(&paths, dir, e)) {
+		ca_free(&ca);
+		return false;
+	}
+	done = crt_load(ca, paths.p[CA_CRT], dir, e) &&
+	       json_load(ca, paths.p[CA_JSON], e) &&
+	       (!key || key_load(ca, paths.p[CA_KEY], e));
+	ca_paths_fini(&paths);
+	if (done)
+		*out = ca;
+	else
+		ca_free(&ca);
+	return done;
+}
+
+bool ca_look(const char *dir, struct ca **out, struct err *e)
+{
+	return load(dir, false, out, e);
 }
 
 bool ca_load(const char *dir, struct ca **out, struct err *e)
 {
-	struct ca *ca = calloc(1, sizeof(*ca));
-	struct paths paths;
-
-	if (ca == NULL)
-		return err_set(e, ERR_ENVIRONMENT, "out of memory");
-	if (!paths_init(&paths, dir, e)) {
-		ca_free(&ca);
-		return false;
-	}
-	if (access(paths.p[CA_CRT], F_OK) != 0 && errno == ENOENT)
-		(void)err_set(e, ERR_ENVIRONMENT,
-			"there is no CA in %.200s; run weir ca init, or name "
-			"its folder with --ca",
-			dir);
-	else if (x509_load(paths.p[CA_CRT], &ca->cert, e) &&
-		 key_load(ca, paths.p[CA_KEY], e) && match_check(ca, dir, e) &&
-		 json_load(ca, paths.p[CA_JSON], e)) {
-		*out = ca;
-		ca = NULL;
-	}
-	paths_fini(&paths);
-	if (ca == NULL)
-		return true;
-	ca_free(&ca);
-	return false;
+	return load(dir, true, out, e);
 }

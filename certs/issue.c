@@ -21,7 +21,7 @@ static bool key_check(const struct ca *ca, EVP_PKEY *key, struct err *e)
 
 	if (!key_acceptable(key, e))
 		return false;
-	same = EVP_PKEY_eq(key, ca_key(ca)) == 1;
+	same = EVP_PKEY_eq(key, ca_public(ca)) == 1;
 	ERR_clear_error();
 	if (same)
 		return err_set(
@@ -94,9 +94,7 @@ static bool finish(X509 *x, const struct ca *ca, struct err *e)
 {
 	struct certificate c;
 
-	if (X509_sign(x, ca_key(ca), EVP_sha256()) <= 0)
-		return build_err(e, "sign the certificate");
-	if (!x509_read(x, &c, e))
+	if (!ca_sign(ca, x, e) || !x509_read(x, &c, e))
 		return false;
 	if (!c.usable)
 		return err_set(e, ERR_INPUT,

@@ -3,7 +3,7 @@
  * The certificate profile: what Weir's CA signs, in memory. Writing files is
  * pem_file.h's, registering the registry's.
  *
- * Both kinds: X.509 v3, SHA-256; serial of 128 random bits; subject O = the
+ * Both kinds: X.509 v3; SHA-256, or SHA-384 by a CA on P-384; serial of 128 random bits; subject O = the
  * CA's name; basicConstraints CA:FALSE (critical); keyUsage digitalSignature
  * (critical); subjectKeyIdentifier, authorityKeyIdentifier; notBefore five
  * minutes before now, but not before the CA's; notAfter never after the CA's.
@@ -50,8 +50,8 @@ struct issue_options {
 /*
  * A client certificate for D (borrowed: id and sim) and KEY (borrowed; the
  * public half is enough), signed by CA; *out is given: X509_free.
- * ERR_INPUT: the id or days are not valid; KEY is not acceptable (key.h) or is
- * the CA's own; the certificate would outlive the CA's (both dates are named);
+ * ERR_CONFLICT: the CA's key is not open (ca_open_key). ERR_INPUT: the id or
+ * days are not valid; KEY is not acceptable (key.h) or is the CA's own; the certificate would outlive the CA's (both dates are named);
  * sim_in_cert, and nothing to carry.
  */
 MUST bool issue_device(const struct ca *ca, const struct device *d,

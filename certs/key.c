@@ -13,14 +13,64 @@
 
 #define CSR_MAX ((size_t)64 * 1024) /* bytes */
 
-bool key_generate(EVP_PKEY **out, struct err *e)
+const char *key_type_name(enum key_type type)
 {
-	EVP_PKEY *key = EVP_EC_gen("P-256");
+	static const char *const NAMES[KEY_TYPES] = {
+#define X(id, name) [id] = (name),
+		KEY_TYPE_LIST(X)
+#undef X
+	};
 
+	return NAMES[type];
+}
+
+bool key_type_parse(struct str text, enum key_type *out, struct err *e)
+{
+	for (int t = 0; t < KEY_TYPES; t++) {
+		if (str_eq(text, str_from(key_type_name((enum key_type)t)))) {
+			*out = (enum key_type)t;
+			return true;
+		}
+	}
+	return err_set(e, ERR_INPUT,
+		"'%.*s' is not a type of key; there are"
+#define X(id, name) " " name
+		KEY_TYPE_LIST(X),
+#undef X
+		text.n < 32 ? (int)text.n : 32, text.p);
+}
+
+bool key_generate(enum key_type type, EVP_PKEY **out, struct err *e)
+{
+	EVP_PKEY *key = NULL;
+
+	switch (type) {
+	case KEY_P384:
+		key = EVP_EC_gen("P-384");
+		break;
+	case KEY_RSA2048:
+		key = EVP_RSA_gen(2048);
+		break;
+	case KEY_RSA3072:
+		key = EVP_RSA_gen(3072);
+		break;
+	case KEY_P256:
+	case KEY_TYPES:
+		key = EVP_EC_gen("P-256");
+		break;
+	}
 	if (key == NULL)
-		return build_err(e, "make a P-256 key");
+		return build_err(e, "make a key");
 	*out = key;
 	return true;
+}
+
+const EVP_MD *key_digest(const EVP_PKEY *key)
+{
+	return EVP_PKEY_get_base_id(key) == EVP_PKEY_EC &&
+			       EVP_PKEY_get_bits(key) > 256
+		       ? EVP_sha384()
+		       : EVP_sha256();
 }
 
 static bool curve_acceptable(EVP_PKEY *key)

@@ -13,9 +13,32 @@
 #define RSA_BITS_MIN 2048
 #define RSA_BITS_MAX 8192 /* beyond it a handshake takes the broker too long */
 
-/* A new EC P-256 key; *out is given: EVP_PKEY_free, which wipes it. P-256 is
- * what every TLS stack of a modem and every broker's default groups know. */
-MUST bool key_generate(EVP_PKEY **out, struct err *e);
+/* What keys are made here: constant, name on the command line. Zero is what
+ * every TLS stack of a modem and every broker's default groups know; the others
+ * are for modules that need them. */
+#define KEY_TYPE_LIST(X)                                                       \
+	X(KEY_P256, "p256")                                                    \
+	X(KEY_P384, "p384")                                                    \
+	X(KEY_RSA2048, "rsa2048")                                              \
+	X(KEY_RSA3072, "rsa3072")
+enum key_type {
+#define X(id, name) id,
+	KEY_TYPE_LIST(X)
+#undef X
+		KEY_TYPES
+};
+
+/* "p256"; lent for ever. */
+const char *key_type_name(enum key_type type);
+/* ERR_INPUT lists the names. */
+MUST bool key_type_parse(struct str text, enum key_type *out, struct err *e);
+
+/* A new key; *out is given: EVP_PKEY_free, which wipes it. */
+MUST bool key_generate(enum key_type type, EVP_PKEY **out, struct err *e);
+
+/* What KEY (borrowed) signs with: SHA-384 on P-384, else SHA-256. Source:
+ * RFC 5480 §4 (the digest is to be as strong as the curve). */
+const EVP_MD *key_digest(const EVP_PKEY *key);
 
 /*
  * True when a certificate may be made for KEY (borrowed): EC on P-256 or

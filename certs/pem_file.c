@@ -227,6 +227,21 @@ bool pem_cert_save(const char *path, X509 *cert, struct err *e)
 	return done;
 }
 
+bool pem_chain_save(const char *path, STACK_OF(X509) *chain, struct err *e)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+	bool done = bio != NULL;
+
+	for (int i = 0; done && i < sk_X509_num(chain); i++)
+		done = PEM_write_bio_X509(bio, sk_X509_value(chain, i)) == 1;
+	if (done)
+		done = pem_file_write(path, bio_str(bio), PEM_PUBLIC, e);
+	else
+		(void)out_of_memory(e);
+	(void)BIO_free(bio);
+	return done;
+}
+
 bool pem_pair_save(const char *dir, const char *name, const EVP_PKEY *key,
 	X509 *cert, struct err *e)
 {

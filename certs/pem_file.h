@@ -36,6 +36,10 @@ MUST bool pem_key_save(const char *path, const EVP_PKEY *key, struct err *e);
 /* CERT (borrowed), PEM_PUBLIC. */
 MUST bool pem_cert_save(const char *path, X509 *cert, struct err *e);
 
+/* All of CHAIN (borrowed), PEM_PUBLIC. */
+MUST bool pem_chain_save(
+	const char *path, STACK_OF(X509) *chain, struct err *e);
+
 /*
  * Saves DIR/NAME.key (unless KEY is NULL) and DIR/NAME.crt; both or none.
  * DIR must exist (dir_make). All borrowed.

@@ -262,6 +262,8 @@ static bool run_revoke(struct cli *c, struct err *e)
 
 static const struct opt ISSUE_OPTIONS[] = {
 	{"out", '\0', OPT_VALUE, "DIR", "where to (.)"},
+	{"key-type", '\0', OPT_VALUE, "T",
+		"p256 (so unless said), p384, rsa2048, rsa3072"},
 	DAYS_OPTION,
 	SIM_OPTION,
 	END_OPTION,
@@ -297,7 +299,8 @@ static const struct opt REVOKE_OPTIONS[] = {
 const struct command cert_commands[] = {
 	{
 		.name = "cert issue",
-		.usage = "ID [--out DIR] [--days N] [--sim-in-cert]",
+		.usage = "ID [--out DIR] [--key-type T] [--days N] "
+			 "[--sim-in-cert]",
 		.summary = "Make a key and certificate for a device",
 		.help = "Makes DIR/ID.key (mode 0600) and DIR/ID.crt, and "
 			"registers the certificate. Never\noverwrites. A new "
@@ -329,8 +332,10 @@ const struct command cert_commands[] = {
 		.name = "cert add",
 		.usage = "ID --cert FILE",
 		.summary = "Register a certificate issued elsewhere",
-		.help = "The broker must trust its issuer besides "
-			"(cafile).\n\n"
+		.help = "The broker must trust its issuer besides (cafile). "
+			"FILE may hold, behind the\ndevice's certificate, "
+			"those "
+			"that lead to its CA. See ca import.\n\n"
 			"  weir cert add pump-1 --cert iotsafe.crt\n",
 		.options = ADD_OPTIONS,
 		.words_min = 1,

@@ -10,10 +10,12 @@
  * in, and the next cert issue names them instead of overwriting them. The
  * other order could leave a registered certificate whose key never was.
  */
+#include "certs/chain.h"
 #include "certs/issue.h"
 #include "certs/key.h"
 #include "certs/pem_file.h"
 #include "cli/ca_dir.h"
+#include "cli/ca_open.h"
 #include "cli/cert_cmd.h"
 #include "cli/output.h"
 #include "cli/values.h"
@@ -91,12 +93,11 @@ static bool begin(struct cli *c, struct issuing *i, struct err *e)
 	return true;
 }
 
-static bool load_ca(const struct cli *c, struct issuing *i, struct err *e)
+/* A CA first: what it asks for must not wait with the registry locked. */
+static bool begin_with_ca(struct cli *c, struct issuing *i, struct err *e)
 {
-	char path[CLI_PATH_MAX];
-
-	return cli_ca_path(c, "ca.crt", path, sizeof(path), e) &&
-	       ca_load(c->ca, &i->ca, e) && ca_dir_record(c, i->r, e);
+	return cli_ca_open(c, &i->ca, e) && begin(c, i, e) &&
+	       ca_dir_record(c, i->r, e);
 }
 
 static bool make(struct cli *c, struct issuing *i, struct err *e)
@@ -199,13 +200,17 @@ static bool save_pair(struct issuing *i, const char *dir, struct err *e)
 bool run_cert_issue(struct cli *c, struct err *e)
 {
 	const char *dir = args_get(c->args, "out");
+	const char *type = args_get(c->args, "key-type");
+	enum key_type key_type = KEY_P256;
 	struct issuing i = {.found = false};
 	char *cert = NULL, *key = NULL;
 	bool ok;
 
 	if (dir == NULL)
 		dir = ".";
-	ok = begin(c, &i, e) && load_ca(c, &i, e) && key_generate(&i.key, e) &&
+	/* An RSA key takes a while: not with the registry locked either. */
+	ok = (type == NULL || key_type_parse(str_from(type), &key_type, e)) &&
+	     key_generate(key_type, &i.key, e) && begin_with_ca(c, &i, e) &&
 	     make(c, &i, e) && enter(&i, e) && save_pair(&i, dir, e);
 	if (ok) {
 		warn_left_out(c, &i);
@@ -264,7 +269,7 @@ bool run_cert_sign(struct cli *c, struct err *e)
 			"which request? Give --csr FILE, or --csr -");
 	/* The request first: standard input may be slow, and the registry is
 	 * locked from begin() on. */
-	ok = csr_load(csr, &i.key, e) && begin(c, &i, e) && load_ca(c, &i, e) &&
+	ok = csr_load(csr, &i.key, e) && begin_with_ca(c, &i, e) &&
 	     make(c, &i, e) && enter(&i, e) && hand_out(c, &i, e);
 	if (ok)
 		warn_left_out(c, &i);
@@ -293,6 +298,39 @@ static bool check_added(X509 *x, const struct cli *c,
 	return true;
 }
 
+/*
+ * Whether the CA of our folder has issued CHAIN. Another CA's certificate is
+ * taken with a warning, since a fleet may have several; but not under our CA's
+ * name, and not when the CA was imported without a key to say what to take.
+ */
+static bool check_issuer(
+	const struct cli *c, STACK_OF(X509) *chain, struct err *e)
+{
+	struct ca *ca = NULL;
+	struct err why;
+	bool ours, ok;
+
+	if (!cli_ca_find(c, &ca, e))
+		return false;
+	if (ca == NULL || chain_verify(chain, ca_chain(ca), &why)) {
+		ca_free(&ca);
+		return true;
+	}
+	ours = X509_NAME_cmp(X509_get_issuer_name(sk_X509_value(chain, 0)),
+		       X509_get_subject_name(ca_cert(ca))) == 0;
+	ok = why.code == ERR_INPUT && !ours && ca_key_place(ca) != CA_KEY_NONE;
+	if (ok)
+		print_note("warning: the certificate is not from the CA '%s': "
+			   "the broker must trust its issuer besides (cafile)",
+			ca_name(ca));
+	else
+		(void)err_set(e, why.code,
+			"the certificate is not from the CA '%s' in %.100s: %s",
+			ca_name(ca), c->ca, why.msg);
+	ca_free(&ca);
+	return ok;
+}
+
 /* What the certificate states of a SIM and the registry says otherwise. */
 static void warn_stated(const struct issuing *i)
 {
@@ -317,13 +355,21 @@ bool run_cert_add(struct cli *c, struct err *e)
 {
 	const char *file = args_get(c->args, "cert");
 	struct issuing i = {.found = false};
+	STACK_OF(X509) *chain = NULL;
 	bool ok;
 
 	if (file == NULL)
 		return err_set(
 			e, ERR_INPUT, "which certificate? Give --cert FILE");
-	ok = x509_load(file, &i.cert, e) && begin(c, &i, e) && enter(&i, e) &&
-	     check_added(i.cert, c, &i.credential, e) && commit(&i, e);
+	if (!chain_load(file, &chain, e))
+		return false;
+	/* The first is the device's; the others, if any, lead to its CA. */
+	i.cert = sk_X509_value(chain, 0);
+	(void)X509_up_ref(i.cert);
+	ok = begin(c, &i, e) && enter(&i, e) &&
+	     check_added(i.cert, c, &i.credential, e) &&
+	     check_issuer(c, chain, e) && commit(&i, e);
+	chain_free(&chain);
 	if (ok) {
 		warn_stated(&i);
 		print_result(c, &i, file, NULL, NULL);

@@ -298,6 +298,18 @@ static X509 *der_decode(const char *text, size_t len)
 	return x;
 }
 
+X509 *x509_decode(struct str text)
+{
+	X509 *x;
+
+	(void)ERR_set_mark();
+	x = pem_decode(text.p, text.n);
+	if (x == NULL)
+		x = der_decode(text.p, text.n);
+	(void)ERR_pop_to_mark();
+	return x;
+}
+
 bool x509_load(const char *path, X509 **out, struct err *e)
 {
 	char *text = NULL;
@@ -306,11 +318,7 @@ bool x509_load(const char *path, X509 **out, struct err *e)
 
 	if (!file_read(path, CERTIFICATE_FILE_MAX, &text, &len, e))
 		return false;
-	(void)ERR_set_mark();
-	x = pem_decode(text, len);
-	if (x == NULL)
-		x = der_decode(text, len);
-	(void)ERR_pop_to_mark();
+	x = x509_decode((struct str){text, len});
 	file_text_free(&text, len);
 	if (x == NULL)
 		return err_set(e, ERR_INPUT,

@@ -48,6 +48,10 @@ void x509_names(X509 *x, struct x509_names *out);
 /* "EC P-256", "RSA 2048", "ED25519"; "unknown" for NULL. NUL terminated. */
 void x509_key_name(const EVP_PKEY *key, char *out, size_t cap);
 
+/* The certificate in PEM (the first) or DER that TEXT (at most 2^31 bytes)
+ * holds; given: X509_free. NULL when it holds none. */
+X509 *x509_decode(struct str text);
+
 /* The certificate in PEM (the first) or DER that PATH holds ("-": standard
  * input); *out is given: X509_free. ERR_ENVIRONMENT: PATH cannot be read;
  * ERR_INPUT: it holds no certificate. */

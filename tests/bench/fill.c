@@ -58,7 +58,7 @@ static bool add(const struct fill *f, long i, struct err *e)
 
 	(void)snprintf(d.id, sizeof(d.id), "%s-%ld", f->class_name, i);
 	(void)snprintf(d.class_name, sizeof(d.class_name), "%s", f->class_name);
-	if (!key_generate(&key, e))
+	if (!key_generate(KEY_P256, &key, e))
 		return false;
 	done = enter(f, &d, key, e);
 	EVP_PKEY_free(key);

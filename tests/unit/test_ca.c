@@ -68,7 +68,7 @@ static void profile(void **state)
 	assert_int_equal(ca_pen(ca), 32473);
 	x = ca_cert(ca);
 	assert_int_equal(X509_get_version(x), X509_VERSION_3);
-	assert_int_equal(X509_verify(x, ca_key(ca)), 1);
+	assert_int_equal(X509_verify(x, ca_public(ca)), 1);
 	assert_int_equal(X509_get_signature_nid(x), NID_ecdsa_with_SHA256);
 	x509_names(x, &n);
 	assert_string_equal(n.cn, "Café & Söhne CA");
@@ -160,10 +160,10 @@ static void load_missing(void **state)
 	(void)state;
 	load_fails(ERR_ENVIRONMENT, "weir ca init");
 	create();
-	assert_int_equal(unlink(tempdir_at(&dir, "ca.json")), 0);
-	load_fails(ERR_ENVIRONMENT, "ca.json");
 	assert_int_equal(unlink(tempdir_at(&dir, "ca.key")), 0);
 	load_fails(ERR_ENVIRONMENT, "ca.key");
+	assert_int_equal(unlink(tempdir_at(&dir, "ca.json")), 0);
+	load_fails(ERR_ENVIRONMENT, "ca.json");
 }
 
 static void load_settings(void **state)
@@ -212,7 +212,7 @@ static void load_key(void **state)
 	tempdir_write(&dir, "ca.key", "junk", 4);
 	load_fails(ERR_INPUT, "no unencrypted private key");
 	assert_int_equal(unlink(tempdir_at(&dir, "ca.key")), 0);
-	assert_true(key_generate(&other, NULL));
+	assert_true(key_generate(KEY_P256, &other, NULL));
 	assert_true(pem_key_save(tempdir_at(&dir, "ca.key"), other, NULL));
 	load_fails(ERR_INPUT, "not the key of");
 	EVP_PKEY_free(other);

@@ -254,7 +254,7 @@ static void device_refused(void **state)
 	(void)state;
 	refuse_device(with_pen, &bad, key, &o, "device id");
 	refuse_device(with_pen, &d, weak, &o, "RSA 1024");
-	refuse_device(with_pen, &d, ca_key(with_pen), &o, "CA's own key");
+	refuse_device(with_pen, &d, ca_public(with_pen), &o, "CA's own key");
 	refuse_device(with_pen, &d, key, &sim, "register one first");
 	sim_set(&d, SIMID_ICCID, ICCID);
 	refuse_device(without_pen, &d, key, &sim, "--pen");
@@ -391,7 +391,7 @@ static int setup(void **state)
 	with_pen = ca_make("Fleet", 32473);
 	without_pen = ca_make("Fleet", 0);
 	other = ca_make("Other", 0);
-	assert_true(key_generate(&key, NULL));
+	assert_true(key_generate(KEY_P256, &key, NULL));
 	return 0;
 }
 

@@ -193,14 +193,54 @@ static void generate(void **state)
 	char name[32];
 
 	(void)state;
-	assert_true(key_generate(&a, NULL));
-	assert_true(key_generate(&b, NULL));
+	assert_true(key_generate(KEY_P256, &a, NULL));
+	assert_true(key_generate(KEY_P256, &b, NULL));
 	assert_int_equal(EVP_PKEY_eq(a, b), 0);
 	assert_true(key_acceptable(a, NULL));
 	x509_key_name(a, name, sizeof(name));
 	assert_string_equal(name, "EC P-256");
 	EVP_PKEY_free(a);
 	EVP_PKEY_free(b);
+}
+
+static void types(void **state)
+{
+	static const struct {
+		const char *name, *made; /* NULL: there is no such type */
+	} CASES[] = {
+		{"p256", "EC P-256"},
+		{"p384", "EC P-384"},
+		{"rsa2048", "RSA 2048"},
+		{"rsa3072", "RSA 3072"},
+		{"", NULL},
+		{"P256", NULL},
+		{"p25", NULL},
+		{"p2566", NULL},
+		{"rsa1024", NULL},
+		{"ed25519", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+		enum key_type type = KEY_TYPES;
+		EVP_PKEY *key = NULL;
+		char name[32];
+		struct err e;
+		bool done = key_type_parse(str_from(CASES[i].name), &type, &e);
+
+		assert_int_equal(done, CASES[i].made != NULL);
+		if (!done) {
+			assert_int_equal(e.code, ERR_INPUT);
+			assert_non_null(strstr(e.msg, "p256 p384 rsa2048"));
+			continue;
+		}
+		assert_string_equal(key_type_name(type), CASES[i].name);
+		assert_true(key_generate(type, &key, NULL));
+		assert_true(key_acceptable(key, NULL));
+		x509_key_name(key, name, sizeof(name));
+		assert_string_equal(name, CASES[i].made);
+		EVP_PKEY_free(key);
+	}
 }
 
 int main(void)
@@ -212,6 +252,7 @@ int main(void)
 		cmocka_unit_test(no_request),
 		cmocka_unit_test(compressed),
 		cmocka_unit_test(generate),
+		cmocka_unit_test(types),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
