@@ -13,8 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ERR_NOT_FOUND unless R has device ID. */
-static bool need_device(struct registry *r, struct str id, struct err *e)
+bool cert_need_device(struct registry *r, struct str id, struct err *e)
 {
 	struct device d = {.n_attrs = 0};
 	bool found = false;
@@ -34,7 +33,28 @@ static bool need_device(struct registry *r, struct str id, struct err *e)
 struct listing {
 	const struct cli *c;
 	struct table *table;
+	bool unused; /* only those that the device did not connect by */
+	struct segment meter;
+	struct err *e;
+	bool failed;
 };
+
+/* Whether CR is to be listed. */
+static bool listed(struct listing *l, const struct credential *cr)
+{
+	struct meter_connect last = {.t_s = 0};
+
+	if (!l->unused)
+		return true;
+	if (cr->status != CREDENTIAL_ACTIVE)
+		return false;
+	if (!cert_last_connect(&l->meter, cr->device_id, &last, l->e)) {
+		l->failed = true;
+		return false;
+	}
+	return last.t_s == 0 ||
+	       memcmp(last.credential, cr->fingerprint, FINGERPRINT_LEN) != 0;
+}
 
 static bool add_credential(void *ctx, const struct credential *cr)
 {
@@ -42,6 +62,8 @@ static bool add_credential(void *ctx, const struct credential *cr)
 	char hex[FINGERPRINT_HEX], to[TIME_TEXT];
 	cJSON *o;
 
+	if (!listed(l, cr))
+		return !l->failed;
 	if (l->c->json) {
 		o = credential_json(cr);
 		json_str(o, "state", credential_state(cr, l->c->now_s));
@@ -62,7 +84,8 @@ static bool run_list(struct cli *c, struct err *e)
 		"DEVICE", "STATE", "EXPIRES", "SERIAL", "FINGERPRINT"};
 	const char *within = args_get(c->args, "expires-within");
 	struct credential_filter f = {.device_id = cli_word(c, 0).p};
-	struct listing l = {.c = c};
+	struct listing l = {
+		.c = c, .unused = args_has(c->args, "unused"), .e = e};
 	struct registry *r = NULL;
 	int64_t s;
 	bool ok;
@@ -74,12 +97,14 @@ static bool run_list(struct cli *c, struct err *e)
 	}
 	l.table = table_new(heads, 5);
 	ok = cli_registry(c, REGISTRY_READ, &r, e) &&
+	     (!l.unused || cert_meter_open(c, &l.meter, e)) &&
 	     (f.device_id == NULL ||
-		     need_device(r, str_from(f.device_id), e)) &&
-	     registry_credentials(r, &f, add_credential, &l, e);
+		     cert_need_device(r, str_from(f.device_id), e)) &&
+	     registry_credentials(r, &f, add_credential, &l, e) && !l.failed;
 	if (ok)
 		table_print(l.table);
 	table_free(&l.table);
+	segment_close(&l.meter);
 	registry_close(&r);
 	return ok;
 }
@@ -144,7 +169,7 @@ static bool find_wanted(const struct cli *c, struct registry *r,
 				r, fingerprint, v->compromised, e);
 		return note_credential(v, &cr);
 	}
-	if (!need_device(r, cli_word(c, 0), e) ||
+	if (!cert_need_device(r, cli_word(c, 0), e) ||
 		!registry_credentials(r, &f, note_credential, v, e))
 		return false;
 	return v->n != 0 ||
@@ -285,6 +310,16 @@ static const struct opt ADD_OPTIONS[] = {
 static const struct opt LIST_OPTIONS[] = {
 	{"expires-within", '\0', OPT_VALUE, "DUR",
 		"only active ones that expire so soon, or have"},
+	{"unused", '\0', OPT_FLAG, NULL,
+		"only active ones that the device did not connect by last"},
+	END_OPTION,
+};
+
+static const struct opt RETIRE_OLD_OPTIONS[] = {
+	{"seen-new", '\0', OPT_FLAG, NULL,
+		"those of devices that have connected by a newer one"},
+	{"yes", '\0', OPT_FLAG, NULL, "do not ask, however many"},
+	WAIT_OPTION,
 	END_OPTION,
 };
 
@@ -353,12 +388,28 @@ const struct command cert_commands[] = {
 	},
 	{
 		.name = "cert list",
-		.usage = "[ID] [--expires-within DUR]",
+		.usage = "[ID] [--expires-within DUR] [--unused]",
 		.summary = "List registered certificates",
-		.help = "  weir cert list --expires-within 30d\n",
+		.help = "--unused asks the broker's meter: it knows the last "
+			"certificate of each device that\nhas connected.\n\n"
+			"  weir cert list --expires-within 30d\n",
 		.options = LIST_OPTIONS,
 		.words_max = 1,
 		.run = run_list,
+	},
+	{
+		.name = "cert retire-old",
+		.usage = "--seen-new [ID…] [--yes] [--wait DUR]",
+		.summary = "End certificates that newer ones have replaced",
+		.help = "For each device that has connected by a newer "
+			"certificate, ends the active ones that\nwere "
+			"registered before it and not issued after it. A "
+			"device that has not used its\nnew one keeps all. Asks "
+			"when there are several to end.\n\n"
+			"  weir cert retire-old --seen-new --yes --wait 10s\n",
+		.options = RETIRE_OLD_OPTIONS,
+		.words_max = WORDS_ANY,
+		.run = run_cert_retire_old,
 	},
 	{
 		.name = "cert revoke",

@@ -6,6 +6,7 @@
 #define CLI_CERT_CMD_H
 
 #include "cli/command.h"
+#include "io/segment.h"
 
 #include <openssl/x509.h>
 
@@ -14,6 +15,22 @@
 MUST bool cert_credential(
 	X509 *x, const char *id, struct credential *out, struct err *e);
 
+/*
+ * The meter, which knows by which certificate each device has connected last;
+ * segment_close. ERR_ENVIRONMENT: no broker has run, or it cannot be read.
+ */
+MUST bool cert_meter_open(
+	const struct cli *c, struct segment *out, struct err *e);
+
+/* The last connect of device ID that METER knows of; t_s is 0 when there is
+ * none. ERR_ENVIRONMENT: the meter was cut short. */
+MUST bool cert_last_connect(const struct segment *meter, const char *id,
+	struct meter_connect *out, struct err *e);
+
+/* ERR_NOT_FOUND unless R has device ID. */
+MUST bool cert_need_device(struct registry *r, struct str id, struct err *e);
+
+MUST bool run_cert_retire_old(struct cli *c, struct err *e);
 MUST bool run_cert_issue(struct cli *c, struct err *e);
 MUST bool run_cert_sign(struct cli *c, struct err *e);
 MUST bool run_cert_add(struct cli *c, struct err *e);

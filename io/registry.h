@@ -187,6 +187,10 @@ MUST bool registry_credential_revoke(struct registry *r,
 	const uint8_t fingerprint[static FINGERPRINT_LEN], bool compromised,
 	struct err *e);
 
+/* The same without a fault: a newer one is in use (reason `superseded`). */
+MUST bool registry_credential_supersede(struct registry *r,
+	const uint8_t fingerprint[static FINGERPRINT_LEN], struct err *e);
+
 /* Stores TEXT as the newest policy. Audited as ACTION ("policy.apply",
  * "policy.rollback"). *revision is the new one. */
 MUST bool registry_policy_put(struct registry *r, struct str text,

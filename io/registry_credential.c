@@ -316,11 +316,18 @@ bool registry_credential_add(
 	return reg_wrote(r, credential_add(r, c, e));
 }
 
-static cJSON *revoke_detail(const struct credential *c, bool compromised)
+/* Why a certificate ends, as the registry's `reason`. */
+#define PLAIN      "revoked"
+#define SUPERSEDED "superseded"
+
+static cJSON *revoke_detail(const struct credential *c, const char *reason)
 {
+	bool compromised = strcmp(reason, KEY_COMPROMISE) == 0;
 	cJSON *j = detail_of(c);
 
-	if (cJSON_AddBoolToObject(j, "compromised", compromised) != NULL)
+	if (cJSON_AddBoolToObject(j, "compromised", compromised) != NULL &&
+		(strcmp(reason, SUPERSEDED) != 0 ||
+			cJSON_AddBoolToObject(j, reason, true) != NULL))
 		return j;
 	cJSON_Delete(j);
 	return NULL;
@@ -344,9 +351,10 @@ static bool check_revocable(
 }
 
 static bool credential_revoke(struct registry *r,
-	const uint8_t fingerprint[static FINGERPRINT_LEN], bool compromised,
+	const uint8_t fingerprint[static FINGERPRINT_LEN], const char *reason,
 	struct err *e)
 {
+	bool compromised = strcmp(reason, KEY_COMPROMISE) == 0;
 	struct credential c;
 	bool found = false, ok;
 
@@ -365,16 +373,24 @@ static bool credential_revoke(struct registry *r,
 				   e)
 			 : reg_run(r, STMT_CREDENTIAL_REVOKE,
 				   VALS(V_BLOB(fingerprint), V_INT(r->now_s),
-					   V_INT(r->revision)),
+					   V_INT(r->revision),
+					   V_TEXT(str_from(reason))),
 				   e);
 	return ok && reg_change(r, device_of(&c), e) &&
 	       reg_audit(r, "cert.revoke", device_of(&c),
-		       revoke_detail(&c, compromised), e);
+		       revoke_detail(&c, reason), e);
 }
 
 bool registry_credential_revoke(struct registry *r,
 	const uint8_t fingerprint[static FINGERPRINT_LEN], bool compromised,
 	struct err *e)
 {
-	return reg_wrote(r, credential_revoke(r, fingerprint, compromised, e));
+	return reg_wrote(r, credential_revoke(r, fingerprint,
+				    compromised ? KEY_COMPROMISE : PLAIN, e));
+}
+
+bool registry_credential_supersede(struct registry *r,
+	const uint8_t fingerprint[static FINGERPRINT_LEN], struct err *e)
+{
+	return reg_wrote(r, credential_revoke(r, fingerprint, SUPERSEDED, e));
 }

@@ -66,7 +66,7 @@
 			  "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'active', 0, "  \
 			  "'', ?8)")                                           \
 	X(CREDENTIAL_REVOKE, "UPDATE credential SET status = 'revoked', "      \
-			     "revoked_s = ?2, reason = 'revoked', "            \
+			     "revoked_s = ?2, reason = ?4, "                   \
 			     "revision = ?3 WHERE fingerprint = ?1")           \
 	X(KEY_REVOKE, "UPDATE credential SET status = 'revoked', revoked_s = " \
 		      "CASE status WHEN 'revoked' THEN revoked_s ELSE ?3 "     \

@@ -105,6 +105,39 @@ static void test_revoke(void **state)
 	add(fx, "a", 3, 101); /* the key may go on */
 }
 
+static void test_supersede(void **state)
+{
+	struct fixture *fx = *state;
+	uint8_t fingerprint[FINGERPRINT_LEN];
+	struct credential got;
+
+	add(fx, "a", 1, 101);
+	add(fx, "a", 2, 101); /* the same key, renewed */
+	memset(fingerprint, 1, sizeof(fingerprint));
+	fx_begin(fx);
+	OK(fx, registry_credential_supersede(fx->w, fingerprint, &fx->e));
+	assert_int_equal(fx_commit(fx), 1);
+	assert_true(get(fx, 1, &got));
+	assert_int_equal(got.status, CREDENTIAL_REVOKED);
+	assert_int_equal(got.revoked_s, FX_NOW);
+	assert_string_equal(got.reason, "superseded");
+	assert_false(barred(fx, 101));
+	assert_true(get(fx, 2, &got));
+	assert_int_equal(got.status, CREDENTIAL_ACTIVE);
+	fx_begin(fx);
+	REFUSED(fx, registry_credential_supersede(fx->w, fingerprint, &fx->e),
+		ERR_CONFLICT, "revoked already");
+	registry_rollback(fx->w);
+	memset(fingerprint, 9, sizeof(fingerprint));
+	fx_begin(fx);
+	REFUSED(fx, registry_credential_supersede(fx->w, fingerprint, &fx->e),
+		ERR_NOT_FOUND, "not registered");
+	registry_rollback(fx->w);
+	/* Its key can still turn out to be compromised. */
+	assert_int_equal(revoke(fx, 1, true), 2);
+	assert_true(barred(fx, 101));
+}
+
 /* A compromised key takes along every certificate it sits in. */
 static void test_compromised(void **state)
 {
@@ -347,6 +380,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_add),
 		TEST(test_revoke),
+		TEST(test_supersede),
 		TEST(test_compromised),
 		TEST(test_add_refused),
 		TEST(test_revoke_refused),
