@@ -86,6 +86,11 @@ bool policy_class_qos2(const struct policy_class *c)
 	return c->qos2 || c->observe;
 }
 
+bool policy_class_sized(const struct policy_class *c)
+{
+	return c->sized;
+}
+
 bool policy_class_one_session(const struct policy_class *c)
 {
 	return c->n_client_ids == 1 && !c->client_ids[0].open;

@@ -114,6 +114,8 @@ bool policy_class_observes(const struct policy_class *c);
 /* True when some rule lets QoS 2 in, or observing does: such a class must not
  * resume a session after losing rights. */
 bool policy_class_qos2(const struct policy_class *c);
+/* True when some publish rule bounds the payload. */
+bool policy_class_sized(const struct policy_class *c);
 /* True when a device of C has one client id, and no other. */
 bool policy_class_one_session(const struct policy_class *c);
 /* The most trie nodes that one decision about a device of C can visit: an

@@ -296,9 +296,11 @@ static bool class_trie(struct compile *c, size_t i, enum direction d)
 			INSTANCES_MAX);
 		return true;
 	}
-	for (k = 0; k < c->n_list; k++)
-		class->qos2 = class->qos2 || (d == DIRECTION_PUBLISH &&
-						     c->list[k].max_qos == 2);
+	for (k = 0; k < c->n_list && d == DIRECTION_PUBLISH; k++) {
+		class->qos2 = class->qos2 || c->list[k].max_qos == 2;
+		class->sized =
+			class->sized || c->list[k].max_bytes < POLICY_BYTES_MAX;
+	}
 	class->trie[d] = trie_new(c->list, c->n_list);
 	if (class->trie[d] == NULL)
 		return false;

@@ -40,6 +40,7 @@ struct policy_class {
 	bool observe;
 	bool special; /* either */
 	bool qos2;
+	bool sized; /* some publish rule has max_bytes */
 	unsigned worst;
 };
 

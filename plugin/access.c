@@ -256,21 +256,15 @@ _Static_assert(
 
 /* A message that B sent, or that is queued for it: for the device, its class
  * and the rule. MQTT 5 writes the length of its properties, here none. */
-static inline void count_passed(struct guard *g, const struct binding *b,
-	const struct request *what, struct decision d)
+static inline void count_passed(const struct binding *b,
+	const struct request *what, struct meter_flow *flow)
 {
 	uint64_t mqtt_bytes;
 	bool out = what->action == ACTION_RECEIVE;
 	enum counter first =
 		out ? COUNTER_MESSAGES_QUEUED : COUNTER_MESSAGES_IN;
-	struct meter_flow *flow;
 
-	if (!out && what->action != ACTION_PUBLISH)
-		return;
 	mqtt_bytes = request_bytes(what) + b->v5;
-	flow = d.verdict == VERDICT_ALLOWED
-		       ? g->gauge.flow[d.rule]
-		       : &meter_rule_mut(g->segment.mem, 0)->flow[out];
 	gauge_add(
 		&b->badge->slot->counter[first], what->payload_len, mqtt_bytes);
 	gauge_add(&b->badge->total->counter[first], what->payload_len,
@@ -278,11 +272,47 @@ static inline void count_passed(struct guard *g, const struct binding *b,
 	gauge_add(&flow->messages, what->payload_len, mqtt_bytes);
 }
 
+/* What came in with a PUBLISH is counted before it is acknowledged; what goes
+ * out is not written yet, and counted at the tick. */
+static inline void count_wire(
+	struct guard *g, struct binding *b, const struct request *what)
+{
+	if (b->wire == NULL)
+		return;
+	if (what->action == ACTION_PUBLISH)
+		wire_count(b->wire);
+	wire_touch(&g->wires, b->wire);
+}
+
+/* What is not the same as the last time. */
+static __attribute__((noinline)) int ask(struct guard *g,
+	const struct mosquitto_evt_acl_check *ed, struct binding *b,
+	struct request *what)
+{
+	struct badge *badge = b->badge;
+	bool flows = what->action == ACTION_PUBLISH ||
+		     what->action == ACTION_RECEIVE;
+	struct decision d;
+
+	if (badge->limited && what->action != ACTION_NONE) {
+		d = judge_limited(g, badge, what, b->client_id);
+	} else {
+		d = decide(g->policy, &badge->subject, what);
+		recall_keep(&badge->recalls, &badge->subject, what, d);
+	}
+	if (flows && d.verdict == VERDICT_ALLOWED)
+		count_passed(b, what, g->gauge.flow[d.rule]);
+	else if (flows && d.verdict == VERDICT_OBSERVED)
+		count_passed(b, what, gauge_no_rule(g, what->action));
+	return d.verdict == VERDICT_ALLOWED ? MOSQ_ERR_SUCCESS
+					    : check_rest(g, ed, what, &d);
+}
+
 int access_check(struct guard *g, const struct mosquitto_evt_acl_check *ed)
 {
 	struct binding *b = binding_find(&g->bindings, ed->client);
 	struct request what;
-	struct decision d;
+	uint32_t rule;
 
 	what.action = (enum action)action_of[ed->access & 7];
 	what.qos = ed->qos;
@@ -296,16 +326,14 @@ int access_check(struct guard *g, const struct mosquitto_evt_acl_check *ed)
 		!is_bound_to(g, ed->client, b))
 		return check_rest(g, ed, &what, NULL);
 	note_session(b, &what);
+	count_wire(g, b, &what);
 	judge_class(g, b->badge);
-	if (b->badge->limited && what.action != ACTION_NONE)
-		d = judge_limited(g, b->badge, &what, b->client_id);
-	else
-		d = decide(g->policy, &b->badge->subject, &what);
-	if (d.verdict != VERDICT_REFUSED)
-		count_passed(g, b, &what, d);
-	if (d.verdict == VERDICT_ALLOWED)
+	rule = recall_find(&b->badge->recalls, &b->badge->certificate, &what);
+	if (rule != RULE_NONE) {
+		count_passed(b, &what, g->gauge.flow[rule]);
 		return MOSQ_ERR_SUCCESS;
-	return check_rest(g, ed, &what, &d);
+	}
+	return ask(g, ed, b, &what);
 }
 
 /* The message's Response Topic; given: free(). False: there is one and it

@@ -37,18 +37,11 @@ static int refuse(struct guard *g, const struct binding *b, enum reason reason,
 
 /* Reads the client's certificate and its rows. UNAVAILABLE: could not tell;
  * ALLOWED: decide() can. */
-static enum reason read_facts(
-	struct guard *g, struct mosquitto *client, struct badge *badge)
+static enum reason read_facts(struct guard *g, X509 *x, struct badge *badge)
 {
-	X509 *x = mosquitto_client_certificate(client); /* a reference */
 	struct err e;
-	bool read;
 
-	if (x == NULL)
-		return REASON_ALLOWED; /* which decide() refuses */
-	read = x509_read(x, &badge->certificate, &e);
-	X509_free(x);
-	if (!read) {
+	if (!x509_read(x, &badge->certificate, &e)) {
 		report(MOSQ_LOG_ERR, "%s", e.msg);
 		return REASON_UNAVAILABLE;
 	}
@@ -62,6 +55,24 @@ static enum reason read_facts(
 	if (badge->subject.device != NULL)
 		gauge_device(g, badge);
 	return REASON_ALLOWED;
+}
+
+/* What B's client shows, and where its connection is counted. */
+static enum reason identify(
+	struct guard *g, struct mosquitto *client, struct binding *b)
+{
+	X509 *x = mosquitto_client_certificate(client); /* a reference */
+	struct badge *badge = b->badge;
+	enum reason reason;
+
+	if (x == NULL)
+		return REASON_ALLOWED; /* which decide() refuses */
+	reason = read_facts(g, x, badge);
+	if (badge->slot != NULL)
+		wire_hold(&b->wire,
+			wires_bind(&g->wires, x, badge->slot, badge->total));
+	X509_free(x);
+	return reason;
 }
 
 /* The next binding from B on that has the client id; NULL: none. */
@@ -193,7 +204,7 @@ static struct decision admit_limited(
 static int admit(struct guard *g, struct mosquitto *client, struct binding **b)
 {
 	struct badge *badge = (*b)->badge;
-	enum reason reason = read_facts(g, client, badge);
+	enum reason reason = identify(g, client, *b);
 	struct decision d;
 
 	if (reason != REASON_ALLOWED)
@@ -253,6 +264,8 @@ int admission_connect(struct guard *g, struct mosquitto *client)
 		return MOSQ_ERR_UNKNOWN;
 	}
 	answer = admit(g, client, &b);
+	if (b != NULL)
+		wire_release(&b->wire);
 	binding_free(&b);
 	return answer;
 }
@@ -266,6 +279,7 @@ void admission_disconnect(struct guard *g, const struct mosquitto *client)
 	 * may have been a device's before. */
 	if (b == NULL || id == NULL || strcmp(id, b->client_id) != 0)
 		return;
+	wire_release(&b->wire);
 	if (b->state == BINDING_CONNECTED)
 		gauge_disconnected(g, b);
 	kick_forget(&g->kicks, &g->outcomes, b, false);

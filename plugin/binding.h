@@ -22,6 +22,8 @@
 
 #include "core/decide.h"
 #include "core/meter_total.h"
+#include "plugin/recall.h"
+#include "plugin/wire.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -40,6 +42,7 @@ struct badge {
 	uint32_t total_index;
 	struct meter_slot *slot;   /* where its device is counted */
 	struct meter_class *total; /* and its class: plugin/gauge.h */
+	struct recalls recalls;
 	struct certificate certificate;
 	struct device device; /* its status: effective, see judge.h */
 };
@@ -55,6 +58,7 @@ enum binding_state {
 struct binding {
 	const void *client;  /* the broker's; compared, never followed */
 	struct badge *badge; /* NULL: a husk */
+	struct wire *wire;   /* its TLS connection; NULL: not known */
 	char *client_id;
 	uint32_t named_at;   /* the username was compared after that reload */
 	uint32_t epoch;      /* of the registry file it was judged by */

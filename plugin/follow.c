@@ -32,8 +32,9 @@ static void problem(struct guard *g, char *which, size_t cap, const char *text)
 		return;
 	f->told_ms = g->now_ms;
 	(void)snprintf(which, cap, "%s", text);
-	report(MOSQ_LOG_ERR, "%s", text);
+	/* Who has read the line finds it in the segment too. */
 	store_error(g);
+	report(MOSQ_LOG_ERR, "%s", text);
 }
 
 static void registry_problem(struct guard *g, const char *text)

@@ -117,6 +117,11 @@ uint32_t gauge_class(const struct guard *g, const struct policy_class *c)
 			 : 0;
 }
 
+struct meter_flow *gauge_no_rule(const struct guard *g, enum action action)
+{
+	return &meter_rule_mut(memory(g), 0)->flow[action == ACTION_RECEIVE];
+}
+
 bool gauge_begin(struct guard *g)
 {
 	struct gauge *x = &g->gauge;

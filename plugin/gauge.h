@@ -85,6 +85,9 @@ void gauge_all_stale(struct guard *g, int64_t change);
 
 /* ------------------------------------------------------------------------ hot */
 
+/* What a message is counted for that no rule let pass. */
+struct meter_flow *gauge_no_rule(const struct guard *g, enum action action);
+
 /* Counts N: a message, its payload, its packet. */
 static inline void gauge_add(
 	_Atomic uint64_t *messages, uint64_t payload_bytes, uint64_t mqtt_bytes)

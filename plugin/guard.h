@@ -42,6 +42,7 @@ struct guard {
 	struct ledger ledger;
 	struct follow follow;
 	struct gauge gauge;
+	struct wires wires;
 	struct refusal_log refusals, event_limit;
 	uint64_t bypass_told_ms; /* when a bypassing listener was last named */
 

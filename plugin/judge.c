@@ -82,6 +82,7 @@ void judge_class_anew(const struct guard *g, struct badge *badge)
 	badge->limited = class != NULL && policy_class_limits(class) != NULL;
 	badge->policy_gen = g->policy_gen;
 	gauge_badge_class(g, badge);
+	recall_forget(&badge->recalls);
 }
 
 bool judge_qos2(const struct badge *badge)
@@ -158,6 +159,7 @@ static void bar(
 	struct guard *g, struct binding *b, enum reason reason, int64_t change)
 {
 	b->badge->subject.barred = reason;
+	recall_forget(&b->badge->recalls);
 	if (b->state == BINDING_CONNECTED && !b->kick_queued && !b->kicked)
 		report_ended(g, b, reason);
 	kick_add(&g->kicks, &g->outcomes, b, change);
@@ -168,6 +170,8 @@ static bool stands(struct guard *g, struct binding *b, int64_t change)
 {
 	struct decision d = judge_connect(g, b->badge, b->client_id);
 
+	if (b->wire != NULL)
+		b->wire->total = b->badge->total;
 	if (d.verdict == VERDICT_ALLOWED &&
 		(b->state != BINDING_CONNECTED || judge_file(g, b))) {
 		b->badge->subject.barred = REASON_ALLOWED;
@@ -238,6 +242,7 @@ bool judge_again(
 	if (!judge_read(g, badge, e)) {
 		badge->device = before;
 		badge->subject.barred = REASON_UNAVAILABLE;
+		recall_forget(&badge->recalls);
 		return false;
 	}
 	if (!stands(g, b, change)) {
@@ -261,6 +266,7 @@ void judge_due(struct guard *g, struct binding *b)
 	uint8_t before = badge->device.status;
 
 	judge_status(&badge->device, g->now_s);
+	recall_forget(&badge->recalls);
 	if (stands(g, b, 0) && badge->device.status != before)
 		rights_changed(g, b, true, 0);
 }
@@ -282,6 +288,7 @@ void judge_by_policy(struct guard *g, int n)
 
 void judge_drop(struct guard *g, struct binding *b)
 {
+	wire_release(&b->wire);
 	if (b->state == BINDING_CONNECTED)
 		gauge_disconnected(g, b);
 	kick_forget(&g->kicks, &g->outcomes, b, false);

@@ -18,6 +18,7 @@
 
 #define KICK_BUDGET_NS UINT64_C(2000000) /* a tick */
 #define TICK_MS        100
+#define WIRES_PER_POLL 2048
 
 /* ----------------------------------------------------------------- the clock */
 
@@ -114,6 +115,7 @@ static void work(struct guard *g)
 	if (ended != 0)
 		count_u64(&g->meter->closed, ended);
 	follow_settle(g);
+	wires_sweep(&g->wires, WIRES_PER_POLL);
 	bindings_purge(&g->bindings);
 	ledger_purge(&g->ledger, g->now_ms);
 }
@@ -127,6 +129,7 @@ static int on_tick(int event, void *data, void *userdata)
 
 	(void)event;
 	g->now_ms = coarse_ms(); /* what the rates go by */
+	wires_flush(&g->wires);
 	if (g->reloading || g->kicks.n != 0 ||
 		g->now_ms >= g->follow.next_poll_ms)
 		work(g);

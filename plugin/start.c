@@ -139,7 +139,7 @@ static bool open_segment(struct guard *g, struct err *e)
 		return err_set(e, ERR_ENVIRONMENT,
 			"%s: no memory or no room to count in it",
 			g->segment_path);
-	return true;
+	return wires_begin(&g->wires, m, e);
 }
 
 bool start(struct guard *g, struct err *e)
@@ -161,6 +161,7 @@ void stop(struct guard *g)
 {
 	if (g->meter != NULL) {
 		gauge_end(g);
+		wires_end(&g->wires);
 		atomic_store_explicit(
 			&g->meter->connected, 0, memory_order_relaxed);
 		atomic_store_explicit(&g->meter->pid, 0, memory_order_relaxed);

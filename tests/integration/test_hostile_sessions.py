@@ -230,6 +230,40 @@ def test_stash_from_before_a_policy(own_fleet, wire, closing, version,
         assert ear.heard() == []
 
 
+@pytest.mark.parametrize("when", ["before", "down", "not"])
+def test_stash_over_a_restart(own_fleet, wire, closing, version, when):
+    """The right is lost before the broker stops, or while it is down; or it
+    is not lost, and the stash is the device's to release."""
+    own_fleet.apply(POLICY)
+    d = own_fleet.device("rogue")
+    broker = Broker(own_fleet)
+    with broker as b:
+        w = stash(wire, b, d, version, f"h/{d}/q2", 5)
+        if when == "before":
+            loses(own_fleet, d, "class")
+            w.ended()
+    if when == "down":
+        own_fleet.weir("device", "set", d, "--class", "plain")
+    with broker as b:
+        ear, mark = closing(Ear(own_fleet, b)), b.mark()
+        ear.heard()
+        if when == "not":
+            w = wire(b, d, version).admitted(clean=False)
+            assert w.present
+            release(w, 5)
+            assert len(ear.heard()) == 5
+            return
+        assert refused_connect(wire(b, d, version), clean=False)
+        b.refused("connect", "session_stale", mark, device=d)
+        w = wire(b, d, version).admitted()
+        assert not w.present
+        release(w, 5)
+        assert ear.heard() == []
+    # begun anew: nothing is held against it any more
+    with broker as b:
+        wire(b, d, version).admitted(clean=False)
+
+
 # -------------------------------------------------------- packet ids and resends
 
 
