@@ -115,10 +115,8 @@ static void on_new(void *ssl, void *ptr, CRYPTO_EX_DATA *ad, int index,
 	append(&w->pending, x);
 }
 
-static void let_go(struct wires *w, struct wire *x)
+static void drop(struct wire *x)
 {
-	take_out(list_of(w, x), x);
-	not_dirty(w, x);
 	if (x->owner != NULL)
 		*x->owner = NULL;
 	BIO_free(x->in);
@@ -142,7 +140,9 @@ static void on_free(void *ssl, void *ptr, CRYPTO_EX_DATA *ad, int index,
 		wire_count(x);
 	else
 		count_stranger(w, x);
-	let_go(w, x);
+	take_out(list_of(w, x), x);
+	not_dirty(w, x);
+	drop(x);
 }
 
 /* -------------------------------------------------------------- for callers */
@@ -172,13 +172,13 @@ void wires_end(struct wires *w)
 	for (x = w->bound.first; x != NULL; x = next) {
 		next = x->next;
 		wire_count(x);
-		let_go(w, x);
+		drop(x);
 	}
 	for (x = w->pending.first; x != NULL; x = next) {
 		next = x->next;
-		let_go(w, x);
+		drop(x);
 	}
-	w->index = 0;
+	*w = (struct wires){0};
 }
 
 struct wire *wires_bind(struct wires *w, const X509 *certificate,
