@@ -49,6 +49,16 @@ static bool validity_set(X509 *x, const struct ca *ca,
 		wanted, last);
 }
 
+/* RFC 5246 §7.4.2: a server's RSA key needs keyEncipherment for the RSA key
+ * exchange, which is all that some old modules know, and what NSS asks for. */
+static const char *key_usage(EVP_PKEY *key, const char *usage)
+{
+	return EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA &&
+			       strcmp(usage, "serverAuth") == 0
+		       ? "critical,digitalSignature,keyEncipherment"
+		       : "critical,digitalSignature";
+}
+
 static bool extensions_add(
 	X509 *x, const struct ca *ca, const char *usage, struct err *e)
 {
@@ -57,7 +67,7 @@ static bool extensions_add(
 	return build_extension(x, issuer, NID_basic_constraints,
 		       "critical,CA:FALSE", e) &&
 	       build_extension(x, issuer, NID_key_usage,
-		       "critical,digitalSignature", e) &&
+		       key_usage(X509_get0_pubkey(x), usage), e) &&
 	       build_extension(x, issuer, NID_ext_key_usage, usage, e) &&
 	       build_extension(
 		       x, issuer, NID_subject_key_identifier, "hash", e) &&

@@ -3,10 +3,11 @@
  * The certificate profile: what Weir's CA signs, in memory. Writing files is
  * pem_file.h's, registering the registry's.
  *
- * Both kinds: X.509 v3; SHA-256, or SHA-384 by a CA on P-384; serial of 128 random bits; subject O = the
- * CA's name; basicConstraints CA:FALSE (critical); keyUsage digitalSignature
- * (critical); subjectKeyIdentifier, authorityKeyIdentifier; notBefore five
- * minutes before now, but not before the CA's; notAfter never after the CA's.
+ * Both kinds: X.509 v3; SHA-256, or SHA-384 by a CA on P-384; serial of 128
+ * random bits; subject O = the CA's name; basicConstraints CA:FALSE (critical);
+ * keyUsage digitalSignature (critical; and keyEncipherment for a server's RSA
+ * key); subjectKeyIdentifier, authorityKeyIdentifier; notBefore five minutes
+ * before now, but not before the CA's; notAfter never after the CA's.
  *   device  CN = its id, extendedKeyUsage clientAuth; no SIM identifier unless
  *           asked for (a SIM swap then needs no new certificate, and a TLS 1.2
  *           handshake shows no IMSI to those who listen)

@@ -40,21 +40,43 @@ static bool look_up(const struct cli *c, struct shown *s, struct err *e)
 /* SIM identifiers in a certificate are text from outside: shown as the mask of
  * one, unless they are asked for. */
 static const char *stated_text(
-	const struct cli *c, const char *stated, char out[static SIMID_MAX + 2])
+	bool show, const char *stated, char out[static SIMID_MAX + 2])
 {
 	size_t n = strlen(stated), i;
 
 	memcpy(out, stated, n + 1);
-	for (i = 6; !c->show_ids && i + 2 < n; i++)
+	for (i = 6; !show && i + 2 < n; i++)
 		out[i] = '*';
-	if (!c->show_ids && n < 12)
+	if (!show && n < 12)
 		memset(out, '*', n < 4 ? n : 4);
 	return out;
 }
 
-static void print_names(const struct shown *s)
+/* Masks in TEXT what S states of a SIM: an EID stands in the subject. */
+static void mask_stated(const struct shown *s, char *text)
 {
-	const struct x509_names *n = &s->names;
+	char mask[SIMID_MAX + 2];
+	int kind;
+
+	for (kind = SIMID_NONE + 1; kind < SIMID_KINDS; kind++) {
+		const char *stated = s->cert.stated[kind];
+		char *at = stated[0] != '\0' ? strstr(text, stated) : NULL;
+
+		for (; at != NULL; at = strstr(at + 1, stated))
+			memcpy(at, stated_text(false, stated, mask),
+				strlen(stated));
+	}
+}
+
+static void print_names(const struct cli *c, const struct shown *s)
+{
+	struct x509_names names = s->names, *n = &names;
+
+	if (!c->show_ids) {
+		mask_stated(s, names.subject);
+		mask_stated(s, names.serial_number);
+		mask_stated(s, names.cn);
+	}
 
 	print_field("subject", "%s", n->subject);
 	print_field("issuer", "%s", n->issuer);
@@ -95,7 +117,7 @@ static void print_people(const struct cli *c, const struct shown *s)
 	char text[SIMID_MAX + 2];
 	int kind;
 
-	print_names(s);
+	print_names(c, s);
 	time_format(s->cert.not_before_s, from);
 	time_format(s->cert.not_after_s, to);
 	print_field("valid", "%s to %s%s", from, to,
@@ -107,7 +129,8 @@ static void print_people(const struct cli *c, const struct shown *s)
 	for (kind = SIMID_NONE + 1; kind < SIMID_KINDS; kind++)
 		if (s->cert.stated[kind][0] != '\0')
 			print_field(simid_name((enum simid_kind)kind), "%s",
-				stated_text(c, s->cert.stated[kind], text));
+				stated_text(c->show_ids, s->cert.stated[kind],
+					text));
 	if (!s->cert.usable)
 		print_field("problem", "%s; the broker refuses it",
 			s->cert.problem);

@@ -3,6 +3,7 @@
  * weir: the command that people type. Finds the command, reads its options,
  * runs it, and turns the result into an exit status.
  */
+#include "certs/wipe.h"
 #include "cli/command.h"
 #include "cli/help.h"
 #include "cli/output.h"
@@ -159,6 +160,7 @@ int main(int argc, char **argv)
 	struct err e;
 	bool answer_no = false, done;
 
+	wipe_install();
 	/* A closed pipe is an error of writing, not a death. */
 	if (!standard_files() || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
 		return 3;
