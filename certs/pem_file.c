@@ -56,53 +56,6 @@ static bool fd_finish(int fd, struct str text, mode_t mode)
 	return done;
 }
 
-/* A name is on disk only when its folder is. On false errno is set. */
-static bool folder_sync(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	size_t n = slash == NULL ? 0 : (size_t)(slash - path) + 1;
-	char *dir = n == 0 ? strdup(".") : strndup(path, n);
-	bool done = false;
-	int error;
-	int fd;
-
-	if (dir == NULL)
-		return false;
-	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	free(dir);
-	if (fd < 0)
-		return false;
-	/* Some file systems cannot sync a folder, and say EINVAL. */
-	done = fsync(fd) == 0 || errno == EINVAL;
-	error = errno;
-	(void)close(fd);
-	errno = error;
-	return done;
-}
-
-static bool taken(struct err *e, const char *path)
-{
-	return err_set(e, ERR_CONFLICT,
-		"%.200s exists already and is not overwritten; move it away or "
-		"choose another folder",
-		path);
-}
-
-/* Gives the finished file TEMPORARY its name. */
-static bool name_take(const char *temporary, const char *path, struct err *e)
-{
-	if (link(temporary, path) != 0)
-		return errno == EEXIST ? taken(e, path)
-				       : file_err(e, "create", path, errno);
-	if (!folder_sync(path)) {
-		int error = errno;
-
-		(void)unlink(path);
-		return file_err(e, "create", path, error);
-	}
-	return true;
-}
-
 bool pem_file_write(const char *path, struct str text, enum pem_access access,
 	struct err *e)
 {
@@ -122,7 +75,7 @@ bool pem_file_write(const char *path, struct str text, enum pem_access access,
 		return false;
 	}
 	if (fd_finish(fd, text, access == PEM_PUBLIC ? 0644 : 0600))
-		done = name_take(temporary, path, e);
+		done = file_publish(temporary, path, e);
 	else
 		done = file_err(e, "write", path, errno);
 	(void)unlink(temporary);
@@ -253,7 +206,7 @@ bool pem_pair_save(const char *dir, const char *name, const EVP_PKEY *key,
 		(void)out_of_memory(e);
 	/* Looked at first, so that a key is not made durable for nothing. */
 	else if (access(cert_path, F_OK) == 0)
-		(void)taken(e, cert_path);
+		(void)file_taken(e, cert_path);
 	else if (key == NULL || pem_key_save(key_path, key, e)) {
 		done = pem_cert_save(cert_path, cert, e);
 		if (!done && key != NULL)

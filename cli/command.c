@@ -126,6 +126,24 @@ bool cli_registry_begin(
 	return true;
 }
 
+bool cli_confirmed(const struct cli *c, const char *question, const char *what,
+	struct err *e)
+{
+	char line[16] = "";
+
+	if (args_has(c->args, "yes"))
+		return true;
+	if (isatty(STDIN_FILENO) != 1)
+		return err_set(e, ERR_INPUT, "%s wants a yes: add --yes", what);
+	(void)fflush(stdout);
+	(void)fprintf(stderr, "%s [y/N] ", question);
+	if (fgets(line, sizeof(line), stdin) != NULL &&
+		(line[0] == 'y' || line[0] == 'Y'))
+		return true;
+	return err_set(
+		e, ERR_INPUT, "%s was not agreed to; nothing was done", what);
+}
+
 struct str cli_word(const struct cli *c, size_t i)
 {
 	return str_from(i < c->args->n_words ? c->args->words[i] : NULL);

@@ -52,7 +52,7 @@ struct command {
 extern const struct command init_commands[], device_commands[],
 	status_change_commands[], status_commands[], audit_commands[],
 	ca_commands[], cert_commands[], policy_commands[], explain_commands[],
-	registry_commands[], doctor_commands[];
+	registry_commands[], doctor_commands[], backup_commands[];
 
 /* The exit status for a failure of CODE (docs/CLI.md). */
 int cli_status(enum err_code code);
@@ -75,6 +75,17 @@ MUST bool cli_begin(const struct cli *c, struct registry *r, struct err *e);
 /* cli_registry for writing, and cli_begin. */
 MUST bool cli_registry_begin(
 	const struct cli *c, struct registry **out, struct err *e);
+
+#define YES_OPTION                                                             \
+	{                                                                      \
+		"yes", '\0', OPT_FLAG, NULL, "do not ask, even on a terminal"  \
+	}
+
+/* True with --yes, or when a person at the terminal says yes to QUESTION
+ * ("Accept this registry?"). False: ERR_INPUT; WHAT is "accepting a restored
+ * registry". */
+MUST bool cli_confirmed(const struct cli *c, const char *question,
+	const char *what, struct err *e);
 
 /* The I-th word after the command's name. */
 struct str cli_word(const struct cli *c, size_t i);

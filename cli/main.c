@@ -19,6 +19,7 @@ static const struct command *const FAMILIES[] = {
 	init_commands,
 	status_commands,
 	doctor_commands,
+	backup_commands,
 	registry_commands,
 	device_commands,
 	status_change_commands,

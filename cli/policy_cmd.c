@@ -345,14 +345,14 @@ static bool run_history(struct cli *c, struct err *e)
 /* ---------------------------------------------------------------------- table */
 
 static const struct opt APPLY_OPTIONS[] = {
-	{"yes", '\0', OPT_FLAG, NULL, "do not ask, even on a terminal"},
+	YES_OPTION,
 	WAIT_OPTION,
 	{NULL, '\0', OPT_FLAG, NULL, NULL},
 };
 
 static const struct opt ROLLBACK_OPTIONS[] = {
 	{"to", '\0', OPT_VALUE, "N", "this revision (the one before)"},
-	{"yes", '\0', OPT_FLAG, NULL, "do not ask, even on a terminal"},
+	YES_OPTION,
 	WAIT_OPTION,
 	{NULL, '\0', OPT_FLAG, NULL, NULL},
 };

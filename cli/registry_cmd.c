@@ -10,7 +10,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* A device that lost a right in a change that the backup does not know. */
 struct lost {
@@ -160,23 +159,6 @@ static void print_json(
 	json_print(o);
 }
 
-static bool confirmed(const struct cli *c, struct err *e)
-{
-	char line[16] = "";
-
-	if (args_has(c->args, "yes"))
-		return true;
-	if (isatty(STDIN_FILENO) == 1) {
-		(void)fputs("Accept this registry? [y/N] ", stderr);
-		if (fgets(line, sizeof(line), stdin) != NULL &&
-			(line[0] == 'y' || line[0] == 'Y'))
-			return true;
-		return err_set(e, ERR_INPUT, "nothing was accepted");
-	}
-	return err_set(e, ERR_INPUT,
-		"accepting a restored registry wants a yes: add --yes");
-}
-
 /* ------------------------------------------------------------------ the work */
 
 static bool commit(const struct cli *c, struct acceptance *a, struct err *e)
@@ -230,7 +212,9 @@ static bool accept(const struct cli *c, struct acceptance *a, struct err *e)
 		return true;
 	}
 	tell(c, a);
-	return confirmed(c, e) && commit(c, a, e) && finish(c, a, e);
+	return cli_confirmed(c, "Accept this registry?",
+		       "accepting a restored registry", e) &&
+	       commit(c, a, e) && finish(c, a, e);
 }
 
 static bool run_accept(struct cli *c, struct err *e)
@@ -249,7 +233,7 @@ static bool run_accept(struct cli *c, struct err *e)
 }
 
 static const struct opt ACCEPT_OPTIONS[] = {
-	{"yes", '\0', OPT_FLAG, NULL, "do not ask, even on a terminal"},
+	YES_OPTION,
 	WAIT_OPTION,
 	{NULL, '\0', OPT_FLAG, NULL, NULL},
 };

@@ -106,3 +106,50 @@ void file_text_free(char **text, size_t len)
 	free(*text);
 	*text = NULL;
 }
+
+/* ------------------------------------------------------------------ new files */
+
+bool file_folder_sync(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	size_t n = slash == NULL ? 0 : (size_t)(slash - path) + 1;
+	char *dir = n == 0 ? strdup(".") : strndup(path, n);
+	bool done = false;
+	int error;
+	int fd;
+
+	if (dir == NULL)
+		return false;
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	free(dir);
+	if (fd < 0)
+		return false;
+	/* Some file systems cannot sync a folder, and say EINVAL. */
+	done = fsync(fd) == 0 || errno == EINVAL;
+	error = errno;
+	(void)close(fd);
+	errno = error;
+	return done;
+}
+
+bool file_taken(struct err *e, const char *path)
+{
+	return err_set(e, ERR_CONFLICT,
+		"%.200s exists already and is not overwritten; move it away or "
+		"choose another folder",
+		path);
+}
+
+bool file_publish(const char *temporary, const char *path, struct err *e)
+{
+	if (link(temporary, path) != 0)
+		return errno == EEXIST ? file_taken(e, path)
+				       : file_err(e, "create", path, errno);
+	if (!file_folder_sync(path)) {
+		int error = errno;
+
+		(void)unlink(path);
+		return file_err(e, "create", path, error);
+	}
+	return true;
+}

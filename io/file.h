@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Small files, whole; and words for what the system said.
+ * Small files, whole; files that appear whole or not at all; and words for what
+ * the system said.
  */
 #ifndef IO_FILE_H
 #define IO_FILE_H
@@ -27,5 +28,19 @@ void file_text_free(char **text, size_t len);
  * where there is one, as ERR_ENVIRONMENT; ERROR is an errno. Always false.
  */
 bool file_err(struct err *e, const char *what, const char *path, int error);
+
+/*
+ * Links the finished file TEMPORARY to its name PATH, in the same folder, and
+ * makes that durable. TEMPORARY stays, for the caller to unlink. False:
+ * ERR_CONFLICT, the name is taken, and the file is as it was; ERR_ENVIRONMENT.
+ */
+MUST bool file_publish(const char *temporary, const char *path, struct err *e);
+
+/* ERR_CONFLICT: PATH exists. Always false. */
+bool file_taken(struct err *e, const char *path);
+
+/* A name is on disk only when its folder is: syncs the folder of PATH. On
+ * false errno is set. */
+bool file_folder_sync(const char *path);
 
 #endif

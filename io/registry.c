@@ -11,7 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define BUSY_MS 5000
 /* The last checkpoint waits this long for readers. It is for their speed
  * only: what was committed is on disk. */
 #define BUSY_CLOSE_MS 250
@@ -19,12 +18,8 @@
 
 /* ------------------------------------------------------------ open, close */
 
-/* PATH as a URI, so that SQLite takes options; given: free(). */
-static char *make_uri(const char *path, enum registry_mode mode)
+char *reg_uri(const char *path, const char *query)
 {
-	/* readonly_shm: a reader leaves -shm alone even if it could write. */
-	const char *query =
-		mode == REGISTRY_WRITE ? "?mode=rw" : "?mode=ro&readonly_shm=1";
 	static const char hex[] = "0123456789ABCDEF";
 	size_t len = strlen(path), used;
 	char *uri = malloc(3 * len + 64);
@@ -74,7 +69,8 @@ static bool configure_reader(struct registry *r)
 	return sqlite3_db_config(r->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1,
 		       NULL) == SQLITE_OK &&
 	       sqlite3_busy_timeout(r->db,
-		       r->mode == REGISTRY_FOLLOW ? 0 : BUSY_MS) == SQLITE_OK &&
+		       r->mode == REGISTRY_FOLLOW ? 0 : REGISTRY_BUSY_MS) ==
+		       SQLITE_OK &&
 	       sqlite3_exec(r->db, "PRAGMA query_only = ON", NULL, NULL,
 		       NULL) == SQLITE_OK;
 }
@@ -83,7 +79,7 @@ static bool configure_writer(struct registry *r)
 {
 	int persist = 1;
 
-	return sqlite3_busy_timeout(r->db, BUSY_MS) == SQLITE_OK &&
+	return sqlite3_busy_timeout(r->db, REGISTRY_BUSY_MS) == SQLITE_OK &&
 	       sqlite3_file_control(r->db, "main", SQLITE_FCNTL_PERSIST_WAL,
 		       &persist) == SQLITE_OK &&
 	       sqlite3_exec(r->db,
@@ -104,7 +100,10 @@ static bool open_db(struct registry *r, struct err *e)
 			return reg_no_memory(e);
 		vfs = reader_vfs_name(r->vfs);
 	}
-	uri = make_uri(r->path, r->mode);
+	/* readonly_shm: a reader leaves -shm alone even if it could write. */
+	uri = reg_uri(r->path, r->mode == REGISTRY_WRITE
+				       ? "?mode=rw"
+				       : "?mode=ro&readonly_shm=1");
 	if (uri == NULL)
 		return reg_no_memory(e);
 	flags |= r->mode == REGISTRY_WRITE ? SQLITE_OPEN_READWRITE
@@ -180,8 +179,9 @@ bool reg_share(const char *path, struct err *e)
 	return ok;
 }
 
-bool reg_open(const char *path, enum registry_mode mode, struct registry **out,
-	struct err *e)
+/* LOCKED: the caller has the folder's lock. */
+static bool open_file(const char *path, enum registry_mode mode, bool locked,
+	struct registry **out, struct err *e)
 {
 	struct registry *r;
 	struct stat st;
@@ -204,12 +204,27 @@ bool reg_open(const char *path, enum registry_mode mode, struct registry **out,
 		return false;
 	}
 	r->mode = mode;
-	if (!open_db(r, e)) {
+	r->folder = -1;
+	if ((mode == REGISTRY_WRITE && !locked &&
+		    (!reg_folder(path, &r->folder, e) ||
+			    !reg_lock(r->folder, false, path, e))) ||
+		!open_db(r, e)) {
 		registry_close(&r);
 		return false;
 	}
 	*out = r;
 	return true;
+}
+
+bool reg_open(const char *path, enum registry_mode mode, struct registry **out,
+	struct err *e)
+{
+	return open_file(path, mode, false, out, e);
+}
+
+bool reg_open_locked(const char *path, struct registry **out, struct err *e)
+{
+	return open_file(path, REGISTRY_WRITE, true, out, e);
 }
 
 bool registry_open(const char *path, enum registry_mode mode,
@@ -247,6 +262,8 @@ void registry_close(struct registry **r)
 			x->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 	}
 	(void)sqlite3_close(x->db);
+	if (x->folder >= 0)
+		(void)close(x->folder);
 	reader_vfs_free(&x->vfs);
 	free(x->path);
 	free(x);

@@ -8,10 +8,12 @@
 #define IO_REGISTRY_PRIVATE_H
 
 #include "io/registry.h"
+#include "io/registry_backup.h"
 
 #include <cjson/cJSON.h>
 #include <sqlite3.h>
 
+#define REGISTRY_BUSY_MS   5000    /* how long a writer is waited for */
 #define REGISTRY_ACTOR_MAX 63      /* bytes */
 #define REGISTRY_META_MAX  1024    /* bytes of a value */
 #define REGISTRY_TEXT_MAX  4194304 /* bytes of a policy or a detail */
@@ -98,6 +100,7 @@ struct registry {
 	char *path;
 	enum registry_mode mode;
 	struct reader_vfs *vfs; /* NULL: a writer's */
+	int folder;             /* a writer's lock, reg_lock(); or -1 */
 	sqlite3_stmt *st[STMT_COUNT];
 	/* The transaction: from registry_begin to commit or rollback. */
 	bool in_tx;
@@ -129,11 +132,35 @@ bool reg_no_access(const char *path, const char *verb, struct err *e);
 /* registry_open without a look at the schema, the journal and the modes. */
 MUST bool reg_open(const char *path, enum registry_mode mode,
 	struct registry **out, struct err *e);
+/* For writing, by a process that has the folder's lock: reg_lock(). */
+MUST bool reg_open_locked(
+	const char *path, struct registry **out, struct err *e);
 MUST bool reg_check_schema(struct registry *r, struct err *e);
 MUST bool reg_wal(struct registry *r, struct err *e);
 /* Gives the file and what SQLite puts beside it the folder's group and mode
  * 0640, so that the broker's user reads all three. */
 MUST bool reg_share(const char *path, struct err *e);
+/* PATH as a URI of SQLite's with QUERY ("?mode=ro"). Given: free(). NULL: no
+ * memory. */
+char *reg_uri(const char *path, const char *query);
+
+/* The folder of PATH, open; close() it. */
+MUST bool reg_folder(const char *path, int *fd, struct err *e);
+/* Locks the folder FD of PATH, for this process ALONE or for all writers;
+ * waits for REGISTRY_BUSY_MS. Close of FD unlocks. */
+MUST bool reg_lock(int fd, bool alone, const char *path, struct err *e);
+
+/* ------------------------------------------ copies (registry_backup.c) */
+
+/* Copies all pages of FROM into the empty file PATH, which then stands alone
+ * and is on disk. */
+MUST bool reg_copy(struct registry *from, char *path, struct err *e);
+/* Reads R through: SQLite finds it sound, its schema is ours. *out is what is
+ * in it. */
+MUST bool reg_examine(
+	struct registry *r, struct registry_copy *out, struct err *e);
+/* Removes PATH and what SQLite may have put beside it. */
+void reg_remove(const char *path);
 
 /* ------------------------------------------------------------- statements */
 

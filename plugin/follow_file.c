@@ -4,6 +4,7 @@
 #include "plugin/guard.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,14 +20,20 @@ static bool open_file(struct guard *g, enum registry_mode mode, struct err *e)
 {
 	struct follow *f = &g->follow;
 	struct registry *r = NULL;
-	struct stat st;
+	struct stat st, after;
 
+	if (stat(g->registry_path, &st) != 0)
+		memset(&st, 0, sizeof(st)); /* registry_open says why */
 	if (!registry_open(g->registry_path, mode, &r, e))
 		return false;
-	if (stat(g->registry_path, &st) != 0) {
+	/* What was opened must be what is remembered, or a file that took the
+	 * place in between would pass for it. */
+	if (stat(g->registry_path, &after) != 0 || after.st_dev != st.st_dev ||
+		after.st_ino != st.st_ino) {
 		registry_close(&r);
 		return err_set(e, ERR_ENVIRONMENT,
-			"%s: it vanished while it was opened; run: weir init",
+			"%s: it was replaced or taken away while it was "
+			"opened; if it is gone, run: weir init",
 			g->registry_path);
 	}
 	registry_close(&g->registry);
