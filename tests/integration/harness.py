@@ -250,6 +250,7 @@ class Broker:
         preload = os.environ.get("WEIR_BROKER_PRELOAD")
         if preload:
             command.append(f"LD_PRELOAD={preload}")
+        command += os.environ.get("WEIR_BROKER_WRAPPER", "").split()
         command += [shutil.which("mosquitto", path=os.environ["PATH"]
                                  + ":/usr/sbin"), "-c", str(self.conf)]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE,
