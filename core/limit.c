@@ -48,21 +48,14 @@ struct subscription subscription_of(struct str client_id, struct str filter)
 	return (struct subscription){hash(client_id), hash(filter)};
 }
 
-/* The packet's fixed header: type and remaining length, MQTT 3.1.1 §2.2.3. */
-static uint64_t header_bytes(uint64_t remaining)
+uint64_t request_remaining(const struct request *what)
 {
-	return remaining < 128       ? 2
-	       : remaining < 16384   ? 3
-	       : remaining < 2097152 ? 4
-				     : 5;
+	return publish_remaining(what->topic.n, what->qos, what->payload_len);
 }
 
 uint64_t request_bytes(const struct request *what)
 {
-	uint64_t rest = 2 + (uint64_t)what->topic.n + (what->qos != 0 ? 2 : 0) +
-			what->payload_len;
-
-	return header_bytes(rest) + rest;
+	return packet_bytes(request_remaining(what));
 }
 
 /* One rate that a request counts against, and by how much. */

@@ -75,8 +75,26 @@ struct usage {
 	size_t n_subscriptions;
 };
 
-/* The bytes of the PUBLISH packet that WHAT is, as MQTT 3.1.1 §3.3 writes it:
+/* The bytes of a packet whose remaining length is REMAINING: its type and the
+ * length itself come before (MQTT 3.1.1 §2.2.3). */
+static inline uint64_t packet_bytes(uint64_t remaining)
+{
+	return remaining + (remaining < 128              ? 2
+				   : remaining < 16384   ? 3
+				   : remaining < 2097152 ? 4
+							 : 5);
+}
+
+/* The remaining length of a PUBLISH packet, as MQTT 3.1.1 §3.3 writes it:
  * properties of MQTT 5 are not seen. */
+static inline uint64_t publish_remaining(
+	size_t topic_len, uint8_t qos, uint32_t payload_len)
+{
+	return 2 + (uint64_t)topic_len + (qos != 0 ? 2 : 0) + payload_len;
+}
+
+/* The same of the one that WHAT is, and the whole packet. */
+uint64_t request_remaining(const struct request *what);
 uint64_t request_bytes(const struct request *what);
 
 /* RATE or QUOTA when WHAT would exceed L after U; ALLOWED if not. */

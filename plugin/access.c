@@ -255,85 +255,112 @@ _Static_assert(
 	"gauge_add() counts three in a row");
 
 /* A message that B sent, or that is queued for it: for the device, its class
- * and the rule. MQTT 5 writes the length of its properties, here none. */
-static inline void count_passed(const struct binding *b,
-	const struct request *what, struct meter_flow *flow)
+ * and the rule. REMAINING: the length of its packet as MQTT 3.1.1 writes it; MQTT
+ * 5 writes the length of its properties too, here none. */
+static inline void count_passed(const struct binding *b, enum counter first,
+	uint32_t payload_len, uint64_t remaining, struct meter_flow *flow)
 {
-	uint64_t mqtt_bytes;
-	bool out = what->action == ACTION_RECEIVE;
-	enum counter first =
-		out ? COUNTER_MESSAGES_QUEUED : COUNTER_MESSAGES_IN;
+	uint64_t mqtt_bytes = packet_bytes(remaining + b->v5);
 
-	mqtt_bytes = request_bytes(what) + b->v5;
-	gauge_add(
-		&b->badge->slot->counter[first], what->payload_len, mqtt_bytes);
-	gauge_add(&b->badge->total->counter[first], what->payload_len,
-		mqtt_bytes);
-	gauge_add(&flow->messages, what->payload_len, mqtt_bytes);
+	gauge_add(&b->badge->slot->counter[first], payload_len, mqtt_bytes);
+	gauge_add(&b->badge->total->counter[first], payload_len, mqtt_bytes);
+	gauge_add(&flow->messages, payload_len, mqtt_bytes);
 }
 
 /* What came in with a PUBLISH is counted before it is acknowledged; what goes
  * out is not written yet, and counted at the tick. */
 static inline void count_wire(
-	struct guard *g, struct binding *b, const struct request *what)
+	struct guard *g, struct binding *b, int access, uint8_t qos)
 {
 	if (b->wire == NULL)
 		return;
-	if (what->action == ACTION_PUBLISH)
-		wire_count(b->wire);
-	wire_touch(&g->wires, b->wire);
+	if (access == MOSQ_ACL_WRITE)
+		wire_count_in(b->wire);
+	if (access != MOSQ_ACL_WRITE || qos != 0)
+		wire_touch(&g->wires, b->wire);
 }
 
-/* What is not the same as the last time. */
-static __attribute__((noinline)) int ask(struct guard *g,
-	const struct mosquitto_evt_acl_check *ed, struct binding *b,
-	struct request *what)
+static void count_decided(const struct guard *g, const struct binding *b,
+	const struct request *what, struct decision d)
 {
-	struct badge *badge = b->badge;
-	bool flows = what->action == ACTION_PUBLISH ||
-		     what->action == ACTION_RECEIVE;
-	struct decision d;
+	struct meter_flow *flow;
 
-	if (badge->limited && what->action != ACTION_NONE) {
-		d = judge_limited(g, badge, what, b->client_id);
+	if ((what->action != ACTION_PUBLISH &&
+		    what->action != ACTION_RECEIVE) ||
+		d.verdict == VERDICT_REFUSED)
+		return;
+	flow = d.verdict == VERDICT_ALLOWED ? g->gauge.flow[d.rule]
+					    : gauge_no_rule(g, what->action);
+	count_passed(b,
+		what->action == ACTION_RECEIVE ? COUNTER_MESSAGES_QUEUED
+					       : COUNTER_MESSAGES_IN,
+		what->payload_len, request_remaining(what), flow);
+}
+
+/* Whatever is not the same as the last time. */
+static __attribute__((noinline)) int check(struct guard *g,
+	const struct mosquitto_evt_acl_check *ed, struct binding *b)
+{
+	struct request what = {
+		.action = (enum action)action_of[ed->access & 7],
+		.qos = ed->qos,
+		.retain = ed->retain,
+		.payload_len = ed->payloadlen,
+		.topic = str_from(ed->topic),
+		.now_s = g->now_s,
+	};
+	struct decision d;
+	struct badge *badge;
+
+	if (b == NULL || b->state != BINDING_CONNECTED ||
+		!is_bound_to(g, ed->client, b))
+		return check_rest(g, ed, &what, NULL);
+	badge = b->badge;
+	note_session(b, &what);
+	count_wire(g, b, ed->access, ed->qos);
+	judge_class(g, badge);
+	if (badge->limited && what.action != ACTION_NONE) {
+		d = judge_limited(g, badge, &what, b->client_id);
 	} else {
-		d = decide(g->policy, &badge->subject, what);
-		recall_keep(&badge->recalls, &badge->subject, what, d);
+		d = decide(g->policy, &badge->subject, &what);
+		recall_keep(&badge->recalls, &badge->subject, &what, d);
 	}
-	if (flows && d.verdict == VERDICT_ALLOWED)
-		count_passed(b, what, g->gauge.flow[d.rule]);
-	else if (flows && d.verdict == VERDICT_OBSERVED)
-		count_passed(b, what, gauge_no_rule(g, what->action));
+	count_decided(g, b, &what, d);
 	return d.verdict == VERDICT_ALLOWED ? MOSQ_ERR_SUCCESS
-					    : check_rest(g, ed, what, &d);
+					    : check_rest(g, ed, &what, &d);
+}
+
+/* True when what decide() said the last time may be said again. */
+static inline bool may_recall(const struct guard *g, const struct badge *badge)
+{
+	return badge->policy_gen == g->policy_gen &&
+	       g->now_s >= badge->certificate.not_before_s &&
+	       g->now_s <= badge->certificate.not_after_s;
 }
 
 int access_check(struct guard *g, const struct mosquitto_evt_acl_check *ed)
 {
 	struct binding *b = binding_find(&g->bindings, ed->client);
-	struct request what;
-	uint32_t rule;
+	enum counter first = COUNTER_MESSAGES_IN;
+	const struct recall *x = NULL;
 
-	what.action = (enum action)action_of[ed->access & 7];
-	what.qos = ed->qos;
-	what.retain = ed->retain;
-	what.payload_len = ed->payloadlen;
-	what.topic = (struct str){ed->topic, strlen(ed->topic)};
-	what.now_s = g->now_s;
-	what.now_ns = 0; /* judge_limited() knows */
-	what.subscription = NULL;
 	if (b == NULL || b->state != BINDING_CONNECTED ||
-		!is_bound_to(g, ed->client, b))
-		return check_rest(g, ed, &what, NULL);
-	note_session(b, &what);
-	count_wire(g, b, &what);
-	judge_class(g, b->badge);
-	rule = recall_find(&b->badge->recalls, &b->badge->certificate, &what);
-	if (rule != RULE_NONE) {
-		count_passed(b, &what, g->gauge.flow[rule]);
-		return MOSQ_ERR_SUCCESS;
+		!is_bound_to(g, ed->client, b) || !may_recall(g, b->badge))
+		return check(g, ed, b);
+	if (ed->access == MOSQ_ACL_WRITE) {
+		x = recall_publish(&b->badge->recalls, ed->topic, ed->qos,
+			ed->retain, ed->payloadlen);
+	} else if (ed->access == MOSQ_ACL_READ) {
+		x = recall_receive(&b->badge->recalls, ed->topic);
+		first = COUNTER_MESSAGES_QUEUED;
 	}
-	return ask(g, ed, b, &what);
+	if (x == NULL)
+		return check(g, ed, b);
+	count_wire(g, b, ed->access, ed->qos);
+	count_passed(b, first, ed->payloadlen,
+		publish_remaining(x->topic_len, ed->qos, ed->payloadlen),
+		g->gauge.flow[x->rule]);
+	return MOSQ_ERR_SUCCESS;
 }
 
 /* The message's Response Topic; given: free(). False: there is one and it

@@ -368,7 +368,7 @@ static void count_refusal(
 	count(whose, counter_of(r->action), 1);
 	if (r->action == ACTION_PUBLISH)
 		count(whose, COUNTER_REFUSED_PUBLISH_BYTES,
-			request_bytes(&what) + (r->v5 ? 1 : 0));
+			packet_bytes(request_remaining(&what) + r->v5));
 	if (r->action != ACTION_NONE)
 		count_u64(&total->refused[r->action - 1][r->reason], 1);
 	if (reason < METER_REASONS)

@@ -6,9 +6,9 @@
  *
  * An entry is kept for an active device of a class without limits. It answers
  * for the same topic, QoS, retain flag and, where the class has rules that
- * bound it, payload length, as long as the certificate is valid. Whoever changes
- * anything else that decide() goes by (policy, class, device, status, barred)
- * calls recall_forget().
+ * bound it, payload length. Whoever asks has seen that the certificate is valid
+ * and the policy the same; whoever changes anything else that decide() goes by
+ * (class, device, status, barred) calls recall_forget().
  */
 #ifndef PLUGIN_RECALL_H
 #define PLUGIN_RECALL_H
@@ -21,44 +21,45 @@
 struct recall {
 	uint32_t rule;
 	uint32_t payload_len; /* RECALL_ANY: no rule looks at it */
-	uint8_t action;       /* enum action */
+	uint32_t topic_len;
 	uint8_t qos;
 	bool retain;
-	uint16_t topic_len; /* 0: nothing is kept */
-	char topic[RECALL_TOPIC];
+	char topic[RECALL_TOPIC + 1]; /* empty: nothing is kept */
 };
 
-/* By action: publish, receive. */
 struct recalls {
-	struct recall of[2];
+	struct recall publish, receive;
 };
 
 static inline void recall_forget(struct recalls *r)
 {
-	r->of[0].topic_len = 0;
-	r->of[1].topic_len = 0;
+	r->publish.topic[0] = '\0';
+	r->receive.topic[0] = '\0';
 }
 
-/* The rule that allowed WHAT before, or RULE_NONE: ask decide(). */
-static inline uint32_t recall_find(const struct recalls *r,
-	const struct certificate *c, const struct request *what)
+/* The answer to the publish or delivery of TOPIC that was allowed before, if
+ * it is an answer to this one; NULL: ask decide(). */
+static inline const struct recall *recall_publish(const struct recalls *r,
+	const char *topic, uint8_t qos, bool retain, uint32_t payload_len)
 {
-	const struct recall *x = &r->of[what->action == ACTION_RECEIVE];
+	const struct recall *x = &r->publish;
 
-	if (x->action != what->action || x->topic_len != what->topic.n ||
-		what->topic.n == 0 || what->now_s < c->not_before_s ||
-		what->now_s > c->not_after_s)
-		return RULE_NONE;
-	if (what->action == ACTION_PUBLISH &&
-		(x->qos != what->qos || x->retain != what->retain ||
-			(x->payload_len != what->payload_len &&
-				x->payload_len != RECALL_ANY)))
-		return RULE_NONE;
-	return memcmp(x->topic, what->topic.p, x->topic_len) == 0 ? x->rule
-								  : RULE_NONE;
+	if (x->qos != qos || x->retain != retain ||
+		(x->payload_len != payload_len && x->payload_len != RECALL_ANY))
+		return NULL;
+	return topic[0] != '\0' && strcmp(x->topic, topic) == 0 ? x : NULL;
 }
 
-/* D is decide()'s answer to WHO asking WHAT. */
+static inline const struct recall *recall_receive(
+	const struct recalls *r, const char *topic)
+{
+	const struct recall *x = &r->receive;
+
+	return topic[0] != '\0' && strcmp(x->topic, topic) == 0 ? x : NULL;
+}
+
+/* D is decide()'s answer to WHO asking WHAT. A publish with QoS 2 is not kept:
+ * the session that holds it has to be noted each time. */
 void recall_keep(struct recalls *r, const struct subject *who,
 	const struct request *what, struct decision d);
 

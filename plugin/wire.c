@@ -73,14 +73,20 @@ static void count(struct wire *x, enum counter c, uint64_t n)
 	count_u64(&x->total->counter[c], n);
 }
 
-void wire_count(struct wire *x)
+void wire_count_in(struct wire *x)
 {
 	uint64_t in = BIO_number_read(x->in);
-	uint64_t out = BIO_number_written(x->out);
 
 	count(x, COUNTER_WIRE_BYTES_IN, in - x->counted_in);
-	count(x, COUNTER_WIRE_BYTES_OUT, out - x->counted_out);
 	x->counted_in = in;
+}
+
+void wire_count(struct wire *x)
+{
+	uint64_t out = BIO_number_written(x->out);
+
+	wire_count_in(x);
+	count(x, COUNTER_WIRE_BYTES_OUT, out - x->counted_out);
 	x->counted_out = out;
 }
 

@@ -61,8 +61,10 @@ void wires_end(struct wires *w);
 struct wire *wires_bind(struct wires *w, const X509 *certificate,
 	struct meter_slot *slot, struct meter_class *total);
 
-/* Counts what the connection has carried since it was last counted. */
+/* Counts what the connection has carried since it was last counted; and only
+ * what came in. */
 void wire_count(struct wire *x);
+void wire_count_in(struct wire *x);
 
 /* It is held no more by whom wire_hold() named. It is counted once more when
  * the SSL is freed. */
