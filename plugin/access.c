@@ -86,12 +86,14 @@ static COLD int deny_stranger(struct guard *g, const struct mosquitto *client,
 
 /* ------------------------------------------------- clients without a binding */
 
-static bool has_certificate(const struct mosquitto *client)
+/* True for a client that is connected, and not the one whose connection is
+ * just being ended: 2.1 asks about its will before it closes the socket. */
+static bool is_live(const struct guard *g, const struct mosquitto *client)
 {
 	X509 *x = mosquitto_client_certificate(client);
 
 	X509_free(x);
-	return x != NULL;
+	return x != NULL && x != g->leaving;
 }
 
 /* A live client that BASIC_AUTH never saw. */
@@ -143,15 +145,15 @@ static COLD int check_unbound(struct guard *g, const struct mosquitto *client,
 
 /*
  * A binding whose connection has ended: deliveries to its session are asked
- * about again when it is resumed, and its will is judged now. A client with a
- * certificate is connected, so it is another one at the same address.
+ * about again when it is resumed, and its will is judged now. A live client
+ * is another one at the same address.
  */
 static COLD int check_offline(struct guard *g, const struct mosquitto *client,
 	struct binding *b, struct request *what)
 {
 	struct decision d;
 
-	if (has_certificate(client))
+	if (is_live(g, client))
 		return deny_bypass(g, client, what);
 	if (what->action == ACTION_RECEIVE)
 		return MOSQ_ERR_SUCCESS;

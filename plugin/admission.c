@@ -287,7 +287,11 @@ void admission_disconnect(struct guard *g, const struct mosquitto *client)
 	if (broker_session_ends(client) && b->badge != NULL &&
 		b->badge->limited && !b->superseded)
 		session_ended(g, b);
-	/* The will is judged inside this disconnect, or after its delay. */
+	/* The will is judged inside this disconnect, or after its delay. 2.0
+	 * has closed the socket by then; 2.1 still shows the certificate. It is
+	 * kept, so that no other connection's can have its address. */
+	X509_free(g->leaving);
+	g->leaving = mosquitto_client_certificate(client);
 	binding_disconnect(&g->bindings, b,
 		!b->superseded && !broker_session_ends(client));
 }

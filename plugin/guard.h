@@ -44,6 +44,8 @@ struct guard {
 	struct gauge gauge;
 	struct wires wires;
 	struct refusal_log refusals, event_limit;
+	void *leaving; /* given by the broker, see admission_disconnect(): the
+			* certificate of who disconnected last, or NULL */
 	uint64_t bypass_told_ms; /* when a bypassing listener was last named */
 
 	void *identifier; /* the broker's name for the plugin */

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE /* faccessat with AT_EACCESS */
 #include "plugin/start.h"
 
+#include "io/x509.h"
 #include "plugin/follow_file.h"
 #include "plugin/report.h"
 
@@ -174,5 +175,7 @@ void stop(struct guard *g)
 	gauge_fini(&g->gauge);
 	follow_close(g);
 	segment_close(&g->segment);
+	X509_free(g->leaving);
+	g->leaving = NULL;
 	g->meter = NULL;
 }

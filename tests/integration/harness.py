@@ -24,6 +24,14 @@ import time
 
 REPO = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("WEIR_BUILD", REPO / "build")).resolve()
+PREFIX = os.environ.get("WEIR_MOSQUITTO_PREFIX")
+"""Where another Mosquitto than the system's is installed."""
+
+MOSQUITTO = (f"{PREFIX}/sbin/mosquitto" if PREFIX else
+             shutil.which("mosquitto", path=os.environ["PATH"] + ":/usr/sbin"))
+REALTIME = os.environ.get("WEIR_HOSTILE_REALTIME") == "1"
+"""The hostile tests measure: see measured.py."""
+
 DEADLINE_S = 20
 """How long anything may take that is expected to come: a loaded machine under
 a sanitizer is slow. Whatever must be quick is measured, not timed out."""
@@ -42,6 +50,27 @@ def eventually(what, check, timeout=DEADLINE_S):
             return got
         assert time.monotonic() < end, f"not within {timeout} s: {what}"
         pause.wait(0.02)
+
+
+def broker_version():
+    """The broker's, as (2, 0, 11)."""
+    # It says so beside its usage, and ends as if that had been an error.
+    told = subprocess.run([MOSQUITTO, "-h"], capture_output=True, text=True,
+                          timeout=HALF_MINUTE_S, check=False)
+    return tuple(map(int, re.match(r"mosquitto version ([\d.]+)",
+                                   told.stdout)[1].split(".")))
+
+
+VERSION = broker_version()
+
+
+def go_first(pid, priority, cpu=None):
+    """Lets a process run before all that share the machine with it, those of a
+    lower priority included (SCHED_FIFO), and on one processor of it."""
+    for task in map(int, os.listdir(f"/proc/{pid}/task")):
+        if cpu is not None:
+            os.sched_setaffinity(task, {cpu})
+        os.sched_setscheduler(task, os.SCHED_FIFO, os.sched_param(priority))
 
 
 def stamp(offset_s):
@@ -238,6 +267,16 @@ class Broker:
         self.conf = self.dir / "mosquitto.conf"
         self.conf.write_text(derived.stdout + extra)
 
+    @classmethod
+    def bare(cls, fleet):
+        """Without the plugin: it admits whoever has a certificate of the CA,
+        and passes everything."""
+        b = cls(fleet, allow_anonymous="true")
+        b.conf.write_text("".join(
+            x for x in b.conf.read_text().splitlines(True)
+            if not x.startswith("plugin")))
+        return b
+
     # ------------------------------------------------------------ start, stop
 
     def spawn(self):
@@ -251,8 +290,7 @@ class Broker:
         if preload:
             command.append(f"LD_PRELOAD={preload}")
         command += os.environ.get("WEIR_BROKER_WRAPPER", "").split()
-        command += [shutil.which("mosquitto", path=os.environ["PATH"]
-                                 + ":/usr/sbin"), "-c", str(self.conf)]
+        command += [MOSQUITTO, "-c", str(self.conf)]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE,
                                         cwd="/", text=True, errors="replace")
         self.reader = threading.Thread(target=self._read,

@@ -72,7 +72,8 @@ run_as_root() {
 
 	shift
 	keep+=,ASAN_OPTIONS,UBSAN_OPTIONS,LSAN_OPTIONS,WEIR_KILLS,WEIR_SEED
-	keep+=,WEIR_GAP_REALTIME,WEIR_GAP_ROUNDS
+	keep+=,WEIR_GAP_REALTIME,WEIR_GAP_ROUNDS,WEIR_HOSTILE_REALTIME
+	keep+=,WEIR_MOSQUITTO_PREFIX
 	[ "$(id -u)" -eq 0 ] || as_root=(sudo "--preserve-env=$keep")
 	WEIR_BUILD=$PWD/$tree "${as_root[@]}" "$python" -B "$@"
 }
