@@ -38,7 +38,7 @@ import time
 REPO = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPO / "tests" / "integration"))
 
-from harness import BUILD, Broker, Fleet  # noqa: E402
+from harness import BUILD, Broker, Fleet, go_first  # noqa: E402
 
 REGISTERED = int(os.environ.get("WEIR_GAP_REGISTERED", "10000"))
 CONNECTED = int(os.environ.get("WEIR_GAP_CONNECTED", "8000"))
@@ -67,11 +67,8 @@ def policy(n):
 
 
 def first(pid, priority):
-    """Lets a process go before those that share the machine."""
     if REALTIME:
-        for task in os.listdir(f"/proc/{pid}/task"):
-            os.sched_setscheduler(int(task), os.SCHED_FIFO,
-                                  os.sched_param(priority))
+        go_first(pid, priority)
 
 
 class Swarm:
@@ -163,13 +160,7 @@ class Bench:
         sys.exit("gap.py: the machine has too much else to do")
 
     def run(self, plugin, events):
-        broker = Broker(self.fleet, **(
-            {} if plugin else {"allow_anonymous": "true"}))
-        if not plugin:
-            broker.conf.write_text("".join(
-                x for x in broker.conf.read_text().splitlines(True)
-                if not x.startswith("plugin")))
-        with broker:
+        with Broker(self.fleet) if plugin else Broker.bare(self.fleet) as broker:
             first(broker.process.pid, 1)
             swarm = Swarm(broker, self.backend, self.connected)
             for _ in range(ROUNDS):

@@ -7,7 +7,13 @@ import pytest
 
 import clients
 import harness
+import measured
 import policies
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    return measured.call(pyfuncitem) if harness.REALTIME else None
 
 
 @pytest.fixture(scope="module")
@@ -38,11 +44,27 @@ def own_broker(own_fleet):
         yield b
 
 
+class Closing:
+    def __init__(self):
+        self.open = []
+
+    def __call__(self, x):
+        self.open.append(x)
+        return x
+
+    def close(self, to=0):
+        """All but the first TO, newest first."""
+        with contextlib.ExitStack() as stack:
+            for x in self.open[to:]:
+                stack.callback(x.close)
+            del self.open[to:]
+
+
 @pytest.fixture
 def closing():
     """Closes what is given to it at the end of the test, newest first."""
-    with contextlib.ExitStack() as stack:
-        yield lambda x: (stack.callback(x.close), x)[1]
+    with contextlib.closing(Closing()) as c:
+        yield c
 
 
 @pytest.fixture

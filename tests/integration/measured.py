@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+How a hostile test is run with WEIR_HOSTILE_REALTIME=1: its attack is repeated
+until the well-behaved device has made enough round trips for a 99th percentile
+to mean something. That is held to a multiple of the quiet one: the same device
+and broker, the same connections and priorities, just before, without an attack.
+
+Device and broker run at real-time priority and the broker on a processor of its
+own, so that only what the broker does counts, and not what the attackers and
+the rest of the machine take from it.
+"""
+
+import os
+
+import hostile
+from harness import REALTIME, Broker
+
+ROUND_TRIPS = 500
+RATIO = 3
+"""What the p99 under attack stays below, in quiet ones."""
+
+FLOODS = ("test_handshakes_held_open", "test_handshakes_one_after_another")
+"""Of TLS, which the broker serves in its one thread before it asks the plugin:
+nothing is held to RATIO; the same on a broker without the plugin is told."""
+
+OWN = 2
+"""What is above RATIO must be the broker's own doing: below this multiple of
+the p99 that the same attack makes on a broker without the plugin."""
+
+if REALTIME:
+    os.sched_setaffinity(0, os.sched_getaffinity(0) - {hostile.BROKER_CPU})
+
+
+def attack(item, args, watches, refused=True):
+    """The test, as often as it takes. What it opened is closed each time, as
+    it is at its end. REFUSED false: nothing is, and the test gets as far as
+    the first answer that says so."""
+    closing = item.funcargs["closing"]
+    while True:
+        n = len(closing.open)
+        try:
+            item.obj(**args)
+        except AssertionError:
+            if refused:
+                raise
+        closing.close(n)
+        if "ear" in args:
+            args["ear"].heard()  # what the next must not take for its own
+        if all([w.take() >= ROUND_TRIPS for w in watches()]):
+            return
+
+
+def bare(item, args):
+    """The same attack on a broker without the plugin."""
+    fleet, closing = item.funcargs["fleet"], item.funcargs["closing"]
+    with Broker.bare(fleet) as b:
+        n = len(closing.open)
+        watch = closing(hostile.Watch(fleet, b))
+        others = {"broker": b, "ear": closing(hostile.Ear(fleet, b))}
+        others["ear"].heard()
+        watch.begin()
+        attack(item, {k: others.get(k, x) for k, x in args.items()},
+               lambda: [watch], refused=False)
+        closing.close(n)
+    with item.funcargs["capsys"].disabled():
+        print(f"\n{item.name}, without the plugin: {watch.told()}")
+    return watch
+
+
+def call(item):
+    """Runs a test, if it is one that is measured."""
+    has = item.funcargs
+    # One whose broker is not the one that the device is connected to has
+    # nothing to measure.
+    if "own_fleet" in has or not {"watched", "guarded"} & has.keys():
+        return None
+
+    def watches():
+        return [has["watch"]] if "watched" in has else has["guarded"].watches
+    args = {a: has[a] for a in item._fixtureinfo.argnames}
+    for w in watches():
+        w.settle()
+        w.begin()
+    attack(item, args, watches)
+    for w in watches():
+        flood = item.originalname in FLOODS
+        if flood or w.ratio() >= RATIO:
+            own = hostile.p99(bare(item, args).hurt)
+            assert flood or hostile.p99(w.hurt) < OWN * own, w.told()
+    return True
