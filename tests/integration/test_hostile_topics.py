@@ -18,6 +18,7 @@ import pytest
 
 from clients import (PUBACK, REFUSED, REFUSED_V311, SUBACK,
                      Closed, Message, text)
+from harness import VERSION
 from hostile import (ALIAS, CORRELATION, RESPONSE_TOPIC, SUBSCRIPTION_ID, Ear,
                      answers, broker, codes, connection, ear, fleet, is_over,
                      pour, prop, publication, subscription, watch, watched)
@@ -75,7 +76,8 @@ def test_publish_near_misses(broker, wire, ear, rogue, version):
     topics = near(d) + BROKER_S_OWN + ["jobs/1", "a" * 60000]
     sent = b"".join(publication(rogue, t, b"bad", 1, i + 1)
                     for i, t in enumerate(topics))
-    assert pour(rogue, sent)
+    # 2.1 may have ended the connection before it has read all of them.
+    assert pour(rogue, sent) or VERSION >= (2, 1)
     got = answers(rogue)
     if not is_over(got):
         refused = REFUSED if version == 5 else 0
@@ -267,6 +269,12 @@ WILLS = [
 def test_wills(fleet, broker, wire, ear, version, end):
     for will, reason in WILLS:
         d = fleet.device("rogue")
+        if VERSION >= (2, 1) and will.topic.startswith("$CONTROL/"):
+            # 2.1 takes no such will, and closes without a CONNACK.
+            with pytest.raises(Closed):
+                wire(broker, d, version).admitted(will=will)
+            again = wire(broker, d, version).admitted()
+            continue
         w = wire(broker, d, version).admitted(
             will=will._replace(topic=will.topic.replace("{d}", str(d))))
         mark = broker.mark()
