@@ -13,6 +13,7 @@ well-behaved device is watched where it can connect.
 """
 
 import base64
+import contextlib
 import os
 import socket
 import struct
@@ -26,7 +27,7 @@ from hostile import Ear, Watch, answers, fleet
 
 
 @pytest.fixture
-def guarded(fleet, closing, capsys, request):
+def guarded(fleet, capsys, request):
     """Starts a broker with more in its configuration, watched."""
     started = {}
 
@@ -34,13 +35,16 @@ def guarded(fleet, closing, capsys, request):
         # The same one again, when the test is measured and so repeated.
         how = (extra, *directives.items())
         if how not in started:
-            b = closing(Broker(fleet, extra=extra, **directives)).start()
-            started[how] = closing(Watch(fleet, b))
+            b = Broker(fleet, extra=extra, **directives)
+            stack.callback(b.close)
+            started[how] = Watch(fleet, b.start())
+            stack.callback(started[how].close)
         return started[how].broker
     start.watches = started.values()
-    yield start
-    for w in started.values():
-        w.end(request.node.name, capsys)
+    with contextlib.ExitStack() as stack:
+        yield start
+        for w in started.values():
+            w.end(request.node.name, capsys)
 
 
 def refusal(version):
