@@ -75,14 +75,17 @@ struct usage {
 	size_t n_subscriptions;
 };
 
+/* The bytes of a Variable Byte Integer (MQTT 5.0 §1.5.5). */
+static inline uint64_t varint_bytes(uint64_t n)
+{
+	return n < 128 ? 1 : n < 16384 ? 2 : n < 2097152 ? 3 : 4;
+}
+
 /* The bytes of a packet whose remaining length is REMAINING: its type and the
  * length itself come before (MQTT 3.1.1 §2.2.3). */
 static inline uint64_t packet_bytes(uint64_t remaining)
 {
-	return remaining + (remaining < 128              ? 2
-				   : remaining < 16384   ? 3
-				   : remaining < 2097152 ? 4
-							 : 5);
+	return 1 + varint_bytes(remaining) + remaining;
 }
 
 /* The remaining length of a PUBLISH packet, as MQTT 3.1.1 §3.3 writes it:

@@ -3,6 +3,7 @@
 
 #include "io/x509.h"
 #include "plugin/judge.h"
+#include "plugin/property.h"
 #include "plugin/report.h"
 
 #include <stdlib.h>
@@ -253,7 +254,9 @@ _Static_assert(
 	COUNTER_PAYLOAD_BYTES_IN == COUNTER_MESSAGES_IN + 1 &&
 		COUNTER_MQTT_BYTES_IN == COUNTER_MESSAGES_IN + 2 &&
 		COUNTER_PAYLOAD_BYTES_QUEUED == COUNTER_MESSAGES_QUEUED + 1 &&
-		COUNTER_MQTT_BYTES_QUEUED == COUNTER_MESSAGES_QUEUED + 2,
+		COUNTER_MQTT_BYTES_QUEUED == COUNTER_MESSAGES_QUEUED + 2 &&
+		COUNTER_PAYLOAD_BYTES_SENT == COUNTER_MESSAGES_SENT + 1 &&
+		COUNTER_MQTT_BYTES_SENT == COUNTER_MESSAGES_SENT + 2,
 	"gauge_add() counts three in a row");
 
 /* A message that B sent, or that is queued for it: for the device, its class
@@ -282,7 +285,7 @@ static inline void count_wire(
 		wire_touch(&g->wires, b->wire);
 }
 
-static void count_decided(const struct guard *g, const struct binding *b,
+static void count_decided(struct guard *g, const struct binding *b,
 	const struct request *what, struct decision d)
 {
 	struct meter_flow *flow;
@@ -293,6 +296,7 @@ static void count_decided(const struct guard *g, const struct binding *b,
 		return;
 	flow = d.verdict == VERDICT_ALLOWED ? g->gauge.flow[d.rule]
 					    : gauge_no_rule(g, what->action);
+	g->gauge.last = flow;
 	count_passed(b,
 		what->action == ACTION_RECEIVE ? COUNTER_MESSAGES_QUEUED
 					       : COUNTER_MESSAGES_IN,
@@ -359,26 +363,11 @@ int access_check(struct guard *g, const struct mosquitto_evt_acl_check *ed)
 	if (x == NULL)
 		return check(g, ed, b);
 	count_wire(g, b, ed->access, ed->qos);
+	g->gauge.last = g->gauge.flow[x->rule];
 	count_passed(b, first, ed->payloadlen,
 		publish_remaining(x->topic_len, ed->qos, ed->payloadlen),
-		g->gauge.flow[x->rule]);
+		g->gauge.last);
 	return MOSQ_ERR_SUCCESS;
-}
-
-/* The message's Response Topic; given: free(). False: there is one and it
- * cannot be read. */
-static bool response_topic(const mosquitto_property *p, char **topic)
-{
-	*topic = NULL;
-	for (; p != NULL; p = mosquitto_property_next(p)) {
-		if (mosquitto_property_identifier(p) !=
-			BROKER_PROP_RESPONSE_TOPIC)
-			continue;
-		(void)mosquitto_property_read_string(
-			p, BROKER_PROP_RESPONSE_TOPIC, topic, false);
-		return *topic != NULL;
-	}
-	return true;
 }
 
 static int check_response(struct guard *g, const struct mosquitto *client,
@@ -402,21 +391,70 @@ static int check_response(struct guard *g, const struct mosquitto *client,
 	return deny_bound(g, client, b, &what, d);
 }
 
-int access_message(struct guard *g, const struct mosquitto_evt_message *ed)
+/* The remaining length of the packet that ED is, with its properties. */
+static uint64_t message_remaining(
+	const struct mosquitto_evt_message *ed, bool v5)
 {
-	struct binding *b;
+	uint64_t rest =
+		publish_remaining(strlen(ed->topic), ed->qos, ed->payloadlen);
+	uint64_t n = v5 ? property_bytes(ed->properties) : 0;
+
+	return v5 ? rest + varint_bytes(n) + n : rest;
+}
+
+/*
+ * What the properties of a PUBLISH add to it. ACL_CHECK, which does not show
+ * them, has just counted the packet as one without.
+ */
+static void count_properties(const struct guard *g, const struct binding *b,
+	const struct mosquitto_evt_message *ed)
+{
+	uint64_t without =
+		publish_remaining(strlen(ed->topic), ed->qos, ed->payloadlen);
+	uint64_t more = packet_bytes(message_remaining(ed, true)) -
+			packet_bytes(without + 1);
+
+	count_u64(&b->badge->slot->counter[COUNTER_MQTT_BYTES_IN], more);
+	count_u64(&b->badge->total->counter[COUNTER_MQTT_BYTES_IN], more);
+	count_u64(&g->gauge.last->mqtt_bytes, more);
+}
+
+static COLD int check_properties(
+	struct guard *g, const struct mosquitto_evt_message *ed)
+{
+	struct binding *b = binding_find(&g->bindings, ed->client);
+	bool read;
 	char *topic;
 	int answer;
 
-	if (ed->properties == NULL)
-		return MOSQ_ERR_SUCCESS;
-	if (response_topic(ed->properties, &topic) && topic == NULL)
-		return MOSQ_ERR_SUCCESS;
-	b = binding_find(&g->bindings, ed->client);
 	/* ACL_CHECK has just let the publish in: the binding is there. */
-	answer = b != NULL && b->state == BINDING_CONNECTED
-			 ? check_response(g, ed->client, b, topic)
-			 : MOSQ_ERR_ACL_DENIED;
+	if (b == NULL || b->state != BINDING_CONNECTED)
+		return MOSQ_ERR_ACL_DENIED;
+	count_properties(g, b, ed);
+	read = property_response_topic(ed->properties, &topic);
+	if (read && topic == NULL)
+		return MOSQ_ERR_SUCCESS;
+	answer = check_response(g, ed->client, b, topic);
 	free(topic);
 	return answer;
+}
+
+int access_message(struct guard *g, const struct mosquitto_evt_message *ed)
+{
+	return ed->properties == NULL ? MOSQ_ERR_SUCCESS
+				      : check_properties(g, ed);
+}
+
+void access_sent(struct guard *g, const struct mosquitto_evt_message *ed)
+{
+	const struct binding *b = binding_find(&g->bindings, ed->client);
+	uint64_t mqtt_bytes;
+
+	if (b == NULL || b->state != BINDING_CONNECTED)
+		return;
+	mqtt_bytes = packet_bytes(message_remaining(ed, b->v5));
+	gauge_add(&b->badge->slot->counter[COUNTER_MESSAGES_SENT],
+		ed->payloadlen, mqtt_bytes);
+	gauge_add(&b->badge->total->counter[COUNTER_MESSAGES_SENT],
+		ed->payloadlen, mqtt_bytes);
 }

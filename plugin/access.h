@@ -22,4 +22,7 @@ int access_check(struct guard *g, const struct mosquitto_evt_acl_check *ed);
  * be one that the device itself may receive. Not asked for wills. */
 int access_message(struct guard *g, const struct mosquitto_evt_message *ed);
 
+/* MESSAGE_OUT, of Mosquitto 2.1: counts what is sent. */
+void access_sent(struct guard *g, const struct mosquitto_evt_message *ed);
+
 #endif

@@ -27,14 +27,20 @@
 #include <stddef.h>
 
 /* Events that 2.0 answers MOSQ_ERR_NOT_SUPPORTED to. */
+#define BROKER_EVT_MESSAGE_OUT                                                 \
+	27 /* 2.1: a PUBLISH is being sent; its data is MESSAGE's */
 #define BROKER_EVT_CLIENT_OFFLINE                                              \
 	28 /* 2.1: a persistent session's end of
 				      * connection; its data begins as
 				      * DISCONNECT's does */
 
-/* An MQTT 5 property: MQTT 5.0 §2.2.2.2. 2.0 keeps its name in a header that
+/* MQTT 5 properties: MQTT 5.0 §2.2.2.2. 2.0 keeps their names in a header that
  * a plugin does not need otherwise. */
-#define BROKER_PROP_RESPONSE_TOPIC 8
+#define BROKER_PROP_PAYLOAD_FORMAT   1
+#define BROKER_PROP_CONTENT_TYPE     3
+#define BROKER_PROP_RESPONSE_TOPIC   8
+#define BROKER_PROP_CORRELATION_DATA 9
+#define BROKER_PROP_USER_PROPERTY    38
 
 /* True for a WebSocket connection that still has its socket. */
 static inline bool broker_is_websocket(const struct mosquitto *client)

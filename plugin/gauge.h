@@ -26,6 +26,8 @@ struct usage;
 struct gauge {
 	/* By the number of a rule of the policy in force. */
 	struct meter_flow **flow;
+	/* What the last message passed by: MESSAGE follows its ACL_CHECK. */
+	struct meter_flow *last;
 	/* By the number of a class of the policy in force. */
 	uint32_t *class_of;
 	/* Rules that the segment has, by hash: open addressing, cap is a

@@ -92,6 +92,13 @@ static int on_message(int event, void *data, void *userdata)
 	return access_message(userdata, data);
 }
 
+static int on_message_out(int event, void *data, void *userdata)
+{
+	(void)event;
+	access_sent(userdata, data);
+	return MOSQ_ERR_SUCCESS;
+}
+
 static int on_disconnect(int event, void *data, void *userdata)
 {
 	const struct mosquitto_evt_disconnect *ed = data;
@@ -155,6 +162,7 @@ static const struct handler handlers[] = {
 	{MOSQ_EVT_MESSAGE, false, on_message},
 	{MOSQ_EVT_TICK, false, on_tick},
 	{MOSQ_EVT_DISCONNECT, false, on_disconnect},
+	{BROKER_EVT_MESSAGE_OUT, true, on_message_out},
 	{BROKER_EVT_CLIENT_OFFLINE, true, on_disconnect},
 };
 #define N_HANDLERS (sizeof handlers / sizeof handlers[0])

@@ -74,6 +74,30 @@ int mosquitto_property_identifier(const mosquitto_property *p)
 	abort();
 }
 
+const mosquitto_property *mosquitto_property_read_binary(
+	const mosquitto_property *p, int identifier, void **value,
+	uint16_t *len, bool skip)
+{
+	(void)p;
+	(void)identifier;
+	(void)value;
+	(void)len;
+	(void)skip;
+	abort();
+}
+
+const mosquitto_property *mosquitto_property_read_string_pair(
+	const mosquitto_property *p, int identifier, char **name, char **value,
+	bool skip)
+{
+	(void)p;
+	(void)identifier;
+	(void)name;
+	(void)value;
+	(void)skip;
+	abort();
+}
+
 const mosquitto_property *mosquitto_property_read_string(
 	const mosquitto_property *p, int identifier, char **value, bool skip)
 {
