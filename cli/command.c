@@ -126,22 +126,26 @@ bool cli_registry_begin(
 	return true;
 }
 
-bool cli_confirmed(const struct cli *c, const char *question, const char *what,
-	struct err *e)
+bool cli_agreed(const struct cli *c, const char *question)
 {
 	char line[16] = "";
 
-	if (args_has(c->args, "yes"))
+	if (args_has(c->args, "yes") || isatty(STDIN_FILENO) != 1)
 		return true;
-	if (isatty(STDIN_FILENO) != 1)
-		return err_set(e, ERR_INPUT, "%s wants a yes: add --yes", what);
 	(void)fflush(stdout);
 	(void)fprintf(stderr, "%s [y/N] ", question);
-	if (fgets(line, sizeof(line), stdin) != NULL &&
-		(line[0] == 'y' || line[0] == 'Y'))
-		return true;
-	return err_set(
-		e, ERR_INPUT, "%s was not agreed to; nothing was done", what);
+	return fgets(line, sizeof(line), stdin) != NULL &&
+	       (line[0] == 'y' || line[0] == 'Y');
+}
+
+bool cli_confirmed(const struct cli *c, const char *question, const char *what,
+	struct err *e)
+{
+	if (!args_has(c->args, "yes") && isatty(STDIN_FILENO) != 1)
+		return err_set(e, ERR_INPUT, "%s wants a yes: add --yes", what);
+	return cli_agreed(c, question) ||
+	       err_set(e, ERR_INPUT, "%s was not agreed to; nothing was done",
+		       what);
 }
 
 struct str cli_word(const struct cli *c, size_t i)

@@ -87,6 +87,10 @@ MUST bool cli_registry_begin(
 MUST bool cli_confirmed(const struct cli *c, const char *question,
 	const char *what, struct err *e);
 
+/* True unless a person at a terminal, if there is one, says no to QUESTION.
+ * Scripts have said yes by calling. */
+bool cli_agreed(const struct cli *c, const char *question);
+
 /* The I-th word after the command's name. */
 struct str cli_word(const struct cli *c, size_t i);
 

@@ -2,6 +2,7 @@
 /*
  * weir device: who exists.
  */
+#include "cli/device_cmd.h"
 #include "cli/class_text.h"
 #include "cli/command.h"
 #include "cli/device_attrs.h"
@@ -467,6 +468,33 @@ const struct command device_commands[] = {
 			"  weir device list --class pump --status suspended\n",
 		.options = LIST_OPTIONS,
 		.run = device_list,
+	},
+	{
+		.name = "device find",
+		.usage = "VALUE",
+		.summary = "Find a device by any of its numbers",
+		.help = "VALUE is an ICCID, IMSI, IMEI (or IMEISV), EID, a "
+			"certificate's fingerprint or\nserial number, a "
+			"device id, or the address of its last connect. Exit "
+			"status 1\nwhen nothing is found.\n\n"
+			"  weir device find '8944 5001 0219 8304 826'\n",
+		.words_min = 1,
+		.words_max = 1,
+		.run = run_device_find,
+	},
+	{
+		.name = "device remove",
+		.usage = "ID [--yes] [--wait DUR]",
+		.summary = "Retire a device and erase its identifiers",
+		.help = "Its SIM identifiers, attributes and reason are erased "
+			"for good; the id stays taken,\nand the audit keeps "
+			"what was recorded. On a terminal it asks first; "
+			"answering no is\nexit status 1.\n\n"
+			"  weir device remove pump-0001 --wait 5s\n",
+		.options = DEVICE_REMOVE_OPTIONS,
+		.words_min = 1,
+		.words_max = 1,
+		.run = run_device_remove,
 	},
 	{.name = NULL},
 };

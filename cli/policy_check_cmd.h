@@ -20,6 +20,7 @@ MUST bool policy_warnings(const struct policy *p, struct registry *r,
 /* EACH for policy_warnings: a note on standard error. CTX is not used. */
 void policy_warning_print(void *ctx, const char *place, const char *text);
 
+MUST bool run_policy_diff(struct cli *c, struct err *e);
 MUST bool run_policy_check(struct cli *c, struct err *e);
 
 #endif

@@ -16,7 +16,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* A policy about to become the newest revision. */
 struct change {
@@ -39,21 +38,6 @@ static void change_fini(struct change *ch)
 	policy_free(&ch->policy);
 	policy_free(&ch->old_policy);
 	policy_row_fini(&ch->old);
-}
-
-/* True when a person at a terminal, if there is one, agrees. Scripts have said
- * so by calling. */
-static bool confirmed(const struct cli *c)
-{
-	char line[16];
-
-	if (args_has(c->args, "yes") || isatty(STDIN_FILENO) != 1)
-		return true;
-	(void)fflush(stdout);
-	(void)fputs("Apply? [y/N] ", stderr);
-	if (fgets(line, sizeof(line), stdin) == NULL)
-		return false;
-	return line[0] == 'y' || line[0] == 'Y';
 }
 
 /* Stores CH unless another revision came in between: what was shown, and
@@ -171,7 +155,7 @@ static bool apply(
 		print_changes(ch);
 	if (!policy_warnings(ch->policy, r, policy_warning_print, NULL, e))
 		return false;
-	if (!confirmed(c)) {
+	if (!cli_agreed(c, "Apply?")) {
 		c->answer_no = true;
 		print_note("not applied");
 		return true;
@@ -374,6 +358,20 @@ const struct command policy_commands[] = {
 			"  weir policy check policy.json\n",
 		.words_max = 1,
 		.run = run_policy_check,
+	},
+	{
+		.name = "policy diff",
+		.usage = "OLD NEW",
+		.summary = "Show what each class gains and loses",
+		.help = "OLD and NEW are files, '-', revisions' numbers or "
+			"'current', what is in force. Each rule\nthat makes a "
+			"difference is shown with a topic that only one of the "
+			"two allows; rules\nwritten in another way are none. "
+			"Exit status 1 when the policies differ.\n\n"
+			"  weir policy diff current policy.json\n",
+		.words_min = 2,
+		.words_max = 2,
+		.run = run_policy_diff,
 	},
 	{
 		.name = "policy apply",

@@ -2,6 +2,7 @@
 #include "cli/policy_diff.h"
 
 #include "cli/class_text.h"
+#include "cli/policy_gap.h"
 #include "core/explain.h"
 
 #include <inttypes.h>
@@ -9,68 +10,68 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ------------------------------------------- what a class grants, as texts */
+/* ------------------------------------------------------------------ the lines */
 
-struct texts {
+struct lines {
 	size_t n, cap;
-	char **text;
+	struct diff_line *line;
 };
 
-static void texts_take(struct texts *t, char *text)
+static void lines_take(struct lines *t, struct diff_line line)
 {
 	if (t->n == t->cap) {
 		size_t cap = t->cap != 0 ? 2 * t->cap : 16;
-		char **more = need_memory(cap, sizeof(*more));
+		struct diff_line *more = need_memory(cap, sizeof(*more));
 
 		if (t->n != 0)
-			memcpy(more, t->text, t->n * sizeof(*more));
-		free(t->text);
-		t->text = more;
+			memcpy(more, t->line, t->n * sizeof(*more));
+		free(t->line);
+		t->line = more;
 		t->cap = cap;
 	}
-	t->text[t->n++] = text;
+	t->line[t->n++] = line;
 }
 
-static void texts_free(char **text, size_t n)
+static void lines_free(struct diff_line *line, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		free(text[i]);
-	free(text);
+	for (size_t i = 0; i < n; i++) {
+		free(line[i].text);
+		free(line[i].example);
+	}
+	free(line);
 }
 
 static int by_text(const void *a, const void *b)
 {
-	return strcmp(*(char *const *)a, *(char *const *)b);
+	const struct diff_line *x = a, *y = b;
+
+	return strcmp(x->text, y->text);
 }
 
-/* "WORD VALUE" */
-static void add(struct texts *t, const char *word, const char *value)
+static void lines_sort(struct lines *t)
+{
+	if (t->n != 0)
+		qsort(t->line, t->n, sizeof(*t->line), by_text);
+}
+
+/* "WORD VALUE", for which EXAMPLE may stand. */
+static void add_line(struct lines *t, const char *word, const char *value,
+	const char *example)
 {
 	size_t n = strlen(word) + strlen(value) + 2;
 	char *text = need_memory(n, 1);
 
 	(void)snprintf(text, n, "%s %s", word, value);
-	texts_take(t, text);
+	lines_take(t, (struct diff_line){text,
+			      example != NULL ? need_copy(example) : NULL});
 }
 
-static void add_rules(struct texts *t, const struct policy *p,
-	const struct policy_class *c, enum action action)
+static void add(struct lines *t, const char *word, const char *value)
 {
-	size_t n = 0;
-	uint32_t *rules = explain_rules(p, c, action, &n);
-
-	if (rules == NULL)
-		rules = need_memory(1, sizeof(*rules)); /* ends the program */
-	for (size_t i = 0; i < n; i++) {
-		size_t len = explain_rule_json(p, rules[i], NULL, 0);
-		char *json = need_memory(len + 1, 1);
-
-		(void)explain_rule_json(p, rules[i], json, len + 1);
-		add(t, action_name(action), json);
-		free(json);
-	}
-	free(rules);
+	add_line(t, word, value, NULL);
 }
+
+/* ------------------------------------------------- what is said beside rules */
 
 static void add_limit(void *ctx, enum limit limit, uint64_t max)
 {
@@ -81,8 +82,8 @@ static void add_limit(void *ctx, enum limit limit, uint64_t max)
 	add(ctx, key, value);
 }
 
-/* What is not a rule; C is not the quarantine. */
-static void add_class(struct texts *t, const struct policy_class *c)
+/* What a class says beside its rules. */
+static void add_class(struct lines *t, const struct policy_class *c)
 {
 	char id[1200];
 
@@ -100,66 +101,98 @@ static void add_class(struct texts *t, const struct policy_class *c)
 	class_limits_each(c, add_limit, t);
 }
 
-/* All that P says of class C (NULL: the quarantine), sorted. */
-static struct texts texts_of(
-	const struct policy *p, const struct policy_class *c)
-{
-	struct texts t = {0};
-
-	add_rules(&t, p, c, ACTION_PUBLISH);
-	add_rules(&t, p, c, ACTION_SUBSCRIBE);
-	if (c != NULL)
-		add_class(&t, c);
-	if (t.n != 0)
-		qsort(t.text, t.n, sizeof(*t.text), by_text);
-	return t;
-}
-
-/* ------------------------------------------------------------------ comparing */
-
 /* Moves what A alone has into *only_a, and so for B. */
-static void compare(struct texts a, struct texts b, struct texts *only_a,
-	struct texts *only_b)
+static void compare(struct lines a, struct lines b, struct lines *only_a,
+	struct lines *only_b)
 {
 	size_t i = 0, k = 0;
 
+	lines_sort(&a);
+	lines_sort(&b);
 	while (i < a.n || k < b.n) {
 		int order = i == a.n   ? 1
 			    : k == b.n ? -1
-				       : strcmp(a.text[i], b.text[k]);
+				       : by_text(&a.line[i], &b.line[k]);
 
 		if (order < 0) {
-			texts_take(only_a, a.text[i++]);
+			lines_take(only_a, a.line[i++]);
 		} else if (order > 0) {
-			texts_take(only_b, b.text[k++]);
+			lines_take(only_b, b.line[k++]);
 		} else {
-			free(a.text[i++]);
-			free(b.text[k++]);
+			free(a.line[i++].text);
+			free(b.line[k++].text);
 		}
 	}
-	free(a.text);
-	free(b.text);
+	free(a.line);
+	free(b.line);
 }
 
-/* Appends what became of one class, if anything did. A side is NULL where it
- * has no such class. */
-static void diff_class(struct policy_diff *d, struct str name,
-	enum class_change change, struct texts before, struct texts after)
-{
-	struct texts gained = {0}, lost = {0};
-	struct class_diff *c;
+/* ------------------------------------------------------------------- the rules */
 
-	compare(before, after, &lost, &gained);
-	if (change == CLASS_CHANGED && gained.n == 0 && lost.n == 0)
+struct rule_lines {
+	const char *word;
+	struct lines *lines;
+};
+
+static void add_rule(void *ctx, const char *rule, const char *example)
+{
+	const struct rule_lines *r = ctx;
+
+	add_line(r->lines, r->word, rule, example);
+}
+
+static void add_rules(
+	const struct policy_pair *x, struct lines *lost, struct lines *gained)
+{
+	static const enum action actions[] = {ACTION_PUBLISH, ACTION_SUBSCRIBE};
+
+	for (size_t i = 0; i < 2; i++) {
+		struct rule_lines gone = {action_name(actions[i]), lost};
+		struct rule_lines new = {action_name(actions[i]), gained};
+
+		policy_pair_lost(x, actions[i], add_rule, &gone);
+		policy_pair_gained(x, actions[i], add_rule, &new);
+	}
+}
+
+/* --------------------------------------------------------------- the classes */
+
+struct two {
+	const struct policy *old, *new;
+};
+
+/* Appends what became of class NAME, if anything did; both are NULL for the
+ * quarantine. */
+static void diff_class(struct policy_diff *d, const struct two *p,
+	struct str name, const struct policy_class *before,
+	const struct policy_class *after)
+{
+	bool quarantine = before == NULL && after == NULL;
+	struct policy_pair *x =
+		policy_pair_new(p->old, before, p->new, after, quarantine);
+	struct lines old = {0}, new = {0}, lost = {0}, gained = {0};
+	struct class_diff *c = &d->classes[d->n];
+
+	if (before != NULL)
+		add_class(&old, before);
+	if (after != NULL)
+		add_class(&new, after);
+	compare(old, new, &lost, &gained);
+	add_rules(x, &lost, &gained);
+	policy_pair_free(&x);
+	lines_sort(&lost);
+	lines_sort(&gained);
+	if (!quarantine && (before == NULL || after == NULL))
+		c->change = before == NULL ? CLASS_ADDED : CLASS_REMOVED;
+	else if (lost.n == 0 && gained.n == 0)
 		return;
-	c = &d->classes[d->n++];
 	c->name = need_memory(name.n + 1, 1);
 	memcpy(c->name, name.p, name.n);
-	c->change = change;
-	c->gained = gained.text;
+	c->gained = gained.line;
 	c->n_gained = gained.n;
-	c->lost = lost.text;
+	c->lost = lost.line;
 	c->n_lost = lost.n;
+	d->n++;
 }
 
 static int by_name(const void *a, const void *b)
@@ -172,31 +205,26 @@ static int by_name(const void *a, const void *b)
 void policy_diff_make(const struct policy *old, const struct policy *new,
 	struct policy_diff *out)
 {
-	const struct texts none = {0};
+	const struct two p = {old, new};
 	size_t n_old = policy_n_classes(old), n_new = policy_n_classes(new);
 	struct policy_diff d = {0};
 
 	d.classes = need_memory(n_old + n_new + 1, sizeof(*d.classes));
 	for (size_t i = 0; i < n_old; i++) {
 		const struct policy_class *c = policy_class_at(old, i);
-		struct str name = policy_class_name(c);
-		const struct policy_class *other = policy_class_find(new, name);
 
-		diff_class(&d, name,
-			other != NULL ? CLASS_CHANGED : CLASS_REMOVED,
-			texts_of(old, c),
-			other != NULL ? texts_of(new, other) : none);
+		diff_class(&d, &p, policy_class_name(c), c,
+			policy_class_find(new, policy_class_name(c)));
 	}
 	for (size_t i = 0; i < n_new; i++) {
 		const struct policy_class *c = policy_class_at(new, i);
 
 		if (policy_class_find(old, policy_class_name(c)) == NULL)
-			diff_class(&d, policy_class_name(c), CLASS_ADDED, none,
-				texts_of(new, c));
+			diff_class(&d, &p, policy_class_name(c), NULL, c);
 	}
-	qsort(d.classes, d.n, sizeof(*d.classes), by_name);
-	diff_class(&d, STR("quarantine"), CLASS_CHANGED, texts_of(old, NULL),
-		texts_of(new, NULL));
+	if (d.n != 0)
+		qsort(d.classes, d.n, sizeof(*d.classes), by_name);
+	diff_class(&d, &p, STR("quarantine"), NULL, NULL);
 	*out = d;
 }
 
@@ -204,8 +232,8 @@ void policy_diff_fini(struct policy_diff *d)
 {
 	for (size_t i = 0; i < d->n; i++) {
 		free(d->classes[i].name);
-		texts_free(d->classes[i].gained, d->classes[i].n_gained);
-		texts_free(d->classes[i].lost, d->classes[i].n_lost);
+		lines_free(d->classes[i].gained, d->classes[i].n_gained);
+		lines_free(d->classes[i].lost, d->classes[i].n_lost);
 	}
 	free(d->classes);
 	*d = (struct policy_diff){.n = 0};
@@ -219,11 +247,17 @@ static const char *const change_names[] = {
 	[CLASS_REMOVED] = "removed",
 };
 
-static void print_texts(const char *sign, char *const *text, size_t n)
+static void print_lines(
+	const char *sign, const struct diff_line *line, size_t n)
 {
 	for (size_t i = 0; i < n && output_ok(); i++) {
 		(void)printf("  %s ", sign);
-		print_text(stdout, text[i]);
+		print_text(stdout, line[i].text);
+		if (line[i].example != NULL) {
+			(void)printf("\n      %s ",
+				sign[0] == '+' ? "now:" : "no longer:");
+			print_text(stdout, line[i].example);
+		}
 		(void)putchar('\n');
 	}
 }
@@ -234,17 +268,27 @@ void policy_diff_print(const struct policy_diff *d)
 		const struct class_diff *c = &d->classes[i];
 
 		(void)printf("%s %s\n", c->name, change_names[c->change]);
-		print_texts("-", c->lost, c->n_lost);
-		print_texts("+", c->gained, c->n_gained);
+		print_lines("-", c->lost, c->n_lost);
+		print_lines("+", c->gained, c->n_gained);
 	}
 }
 
-static void json_texts(cJSON *o, const char *key, char *const *text, size_t n)
+/* The texts as KEY, the examples into EXAMPLES. */
+static void json_lines(cJSON *o, cJSON *examples, const char *key,
+	const struct diff_line *line, size_t n)
 {
-	cJSON *list = json_array(o, key);
+	cJSON *list = json_array(o, key), *item;
 
-	for (size_t i = 0; i < n; i++)
-		json_push(list, cJSON_CreateString(text[i]));
+	for (size_t i = 0; i < n; i++) {
+		json_push(list, cJSON_CreateString(line[i].text));
+		if (line[i].example == NULL)
+			continue;
+		item = json_new();
+		json_str(item, "change", key);
+		json_str(item, "rule", line[i].text);
+		json_str(item, "example", line[i].example);
+		json_push(examples, item);
+	}
 }
 
 void policy_diff_json(cJSON *o, const struct policy_diff *d)
@@ -253,12 +297,14 @@ void policy_diff_json(cJSON *o, const struct policy_diff *d)
 
 	for (size_t i = 0; i < d->n; i++) {
 		const struct class_diff *c = &d->classes[i];
-		cJSON *item = json_new();
+		cJSON *one = json_new(), *examples;
 
-		json_str(item, "class", c->name);
-		json_str(item, "change", change_names[c->change]);
-		json_texts(item, "lost", c->lost, c->n_lost);
-		json_texts(item, "gained", c->gained, c->n_gained);
-		json_push(list, item);
+		json_str(one, "class", c->name);
+		json_str(one, "change", change_names[c->change]);
+		examples = cJSON_CreateArray();
+		json_lines(one, examples, "lost", c->lost, c->n_lost);
+		json_lines(one, examples, "gained", c->gained, c->n_gained);
+		cJSON_AddItemToObject(one, "examples", examples);
+		json_push(list, one);
 	}
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What one policy means against another: classes and rules that come and go.
- * The order of rules, comments and the layout of the text mean nothing.
+ * What one policy means against another: what each class gains and loses. How
+ * it is written means nothing: order and layout, comments, includes, a rule
+ * that others cover.
  */
 #ifndef CLI_POLICY_DIFF_H
 #define CLI_POLICY_DIFF_H
@@ -12,6 +13,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct diff_line;
+
 struct class_diff {
 	char *name; /* of the class; "quarantine" for the quarantine */
 	enum class_change {
@@ -19,10 +22,16 @@ struct class_diff {
 		CLASS_ADDED,
 		CLASS_REMOVED,
 	} change;
-	/* What is new and what is gone, one text each, as a policy has it:
-	 * `publish "a/b"`, `client_ids "${device}"`, `sim.require iccid`. */
-	char **gained, **lost;
+	struct diff_line *gained, *lost; /* sorted by text */
 	size_t n_gained, n_lost;
+};
+
+/* What is new or gone, as a policy has it: `publish "a/+"`, `client_ids
+ * "${device}"`, `sim.require iccid`. A rule has an example: a topic that only
+ * one of the two policies allows. */
+struct diff_line {
+	char *text;
+	char *example; /* NULL: it is no rule */
 };
 
 struct policy_diff {
@@ -37,7 +46,7 @@ void policy_diff_fini(struct policy_diff *d);
 
 /* For people. Nothing when the policies mean the same. */
 void policy_diff_print(const struct policy_diff *d);
-/* Adds "changes": [{class, change, gained, lost}]. */
+/* Adds "changes": [{class, change, gained, lost, examples}]. */
 void policy_diff_json(cJSON *o, const struct policy_diff *d);
 
 #endif

@@ -143,14 +143,14 @@ static bool any_match(
 	return false;
 }
 
-bool filter_covered(struct str filter, const struct str *rules, size_t n)
+size_t filter_gap(struct str filter, const struct str *rules, size_t n)
 {
 	size_t p = levels_count(filter);
 	size_t most = p;
 	size_t i, k;
 
 	if (filter.n == 0 || filter.p[filter.n - 1] != '#')
-		return any_match(rules, n, filter, p);
+		return any_match(rules, n, filter, p) ? 0 : p;
 	p--;
 	for (i = 0; i < n; i++) {
 		k = levels_count(rules[i]);
@@ -160,9 +160,14 @@ bool filter_covered(struct str filter, const struct str *rules, size_t n)
 		bool empty_topic = k == 1 && p == 1 && filter.p[0] == '/';
 
 		if (!empty_topic && !any_match(rules, n, filter, k))
-			return false;
+			return k;
 	}
-	return true;
+	return 0;
+}
+
+bool filter_covered(struct str filter, const struct str *rules, size_t n)
+{
+	return filter_gap(filter, rules, n) == 0;
 }
 
 bool share_split(struct str f, struct str *group, struct str *rest)

@@ -56,6 +56,12 @@ bool topic_match(struct str filter, struct str topic);
 bool filter_covered(struct str filter, const struct str *rules, size_t n);
 
 /*
+ * Where it is not so: the least n for which no rule matches g_n, so that g_n
+ * is a topic that FILTER matches and none of RULES does. 0: all are covered.
+ */
+size_t filter_gap(struct str filter, const struct str *rules, size_t n);
+
+/*
  * Splits `$share/GROUP/REST`: sets *group and *rest, parts of F. A filter that
  * does not start with `$share/` has no group: *group is empty, *rest is F.
  * False when it starts so but is malformed: no or empty GROUP, a wildcard in

@@ -91,6 +91,23 @@ MUST bool registry_credentials(struct registry *r,
 	bool (*each)(void *ctx, const struct credential *c), void *ctx,
 	struct err *e);
 
+/*
+ * Who VALUE may be, however people and networks write it: a device id, an
+ * ICCID, IMSI, IMEI or EID (blanks between digits, a missing check digit, an
+ * IMEISV: simid_same()), a certificate's SHA-256 fingerprint or serial number
+ * in hex, with or without colons. Calls EACH, until it returns false, for
+ * every device found and AS, what VALUE is to it ("iccid", "serial"); CR is
+ * the certificate, NULL where it was none. Indexed reads only.
+ */
+struct found {
+	const char *as;
+	const struct device *device;
+	const struct credential *credential;
+};
+MUST bool registry_find(struct registry *r, struct str value,
+	bool (*each)(void *ctx, const struct found *f), void *ctx,
+	struct err *e);
+
 /* Counts for `weir status`. */
 struct registry_counts {
 	int64_t devices[DEVICE_RETIRED + 1]; /* by status */
@@ -173,6 +190,12 @@ MUST bool registry_device_set(
 MUST bool registry_device_status(struct registry *r, struct str id,
 	enum device_status status, const char *reason, int64_t until_s,
 	struct err *e);
+
+/* Retires the device and empties its identifiers, attributes and reason; the
+ * row, and so the id, stay. Audited as device.retire and device.set, each only
+ * where it does something. ERR_NOT_FOUND. */
+MUST bool registry_device_remove(
+	struct registry *r, struct str id, struct err *e);
 
 /* Inserts C as active. ERR_CONFLICT: the fingerprint is registered already
  * (also to the same device), its key belongs to another device, or its key was

@@ -313,3 +313,52 @@ bool registry_device_status(struct registry *r, struct str id,
 		reg_may_write(r, e) && check_status(status, why, until_s, e) &&
 			device_status(r, id, status, why, until_s, e));
 }
+
+/* ------------------------------------------------------------------- remove */
+
+/* The row without what is about a person. */
+static bool erase(struct registry *r, struct str id, struct err *e)
+{
+	struct device old = {0}, bare;
+	bool ok;
+
+	if (!find_old(r, id, &old, e))
+		return false;
+	bare = old;
+	memset(bare.sim, 0, sizeof(bare.sim));
+	bare.attrs = NULL;
+	bare.n_attrs = 0;
+	ok = device_set(r, &bare, e);
+	device_fini(&old);
+	return ok;
+}
+
+static bool device_remove(struct registry *r, struct str id, struct err *e)
+{
+	struct device old = {0};
+	bool retired, reason;
+
+	if (!reg_may_write(r, e) || !find_old(r, id, &old, e))
+		return false;
+	retired = old.status == DEVICE_RETIRED;
+	reason = old.status_reason[0] != '\0';
+	device_fini(&old);
+	/* A retired device's status is for ever, but not why. */
+	if (retired && reason &&
+		!reg_run(r, STMT_DEVICE_STATUS,
+			VALS(V_TEXT(id), V_TEXT(STR("retired")),
+				V_TEXT(STR("")), V_INT(0), V_INT(r->now_s),
+				V_INT(r->revision)),
+			e))
+		return false;
+	if (retired && reason &&
+		!reg_audit(r, "device.retire", id, status_detail("", 0), e))
+		return false;
+	return (retired || device_status(r, id, DEVICE_RETIRED, "", 0, e)) &&
+	       erase(r, id, e);
+}
+
+bool registry_device_remove(struct registry *r, struct str id, struct err *e)
+{
+	return reg_wrote(r, device_remove(r, id, e));
+}

@@ -62,6 +62,16 @@
 	X(OWNER_IMSI, "SELECT id FROM device WHERE imsi = ?1")                 \
 	X(OWNER_IMEI, "SELECT id FROM device WHERE imei = ?1")                 \
 	X(OWNER_EID, "SELECT id FROM device WHERE eid = ?1")                   \
+	X(FIND_ICCID, "SELECT id FROM device WHERE iccid >= ?1 AND "           \
+		      "iccid < ?1 || ':' ORDER BY iccid")                      \
+	X(FIND_IMSI, "SELECT id FROM device WHERE imsi >= ?1 AND "             \
+		     "imsi < ?1 || ':' ORDER BY imsi")                         \
+	X(FIND_IMEI, "SELECT id FROM device WHERE imei >= ?1 AND "             \
+		     "imei < ?1 || ':' ORDER BY imei")                         \
+	X(FIND_EID, "SELECT id FROM device WHERE eid >= ?1 AND "               \
+		    "eid < ?1 || ':' ORDER BY eid")                            \
+	X(FIND_SERIAL, "SELECT fingerprint FROM credential "                   \
+		       "WHERE serial = ?1 ORDER BY device_id")                 \
 	X(CREDENTIAL, "SELECT " CREDENTIAL_COLUMNS " FROM credential "         \
 		      "WHERE fingerprint = ?1")                                \
 	X(CREDENTIAL_ADD, "INSERT INTO credential (" CREDENTIAL_COLUMNS ") "   \

@@ -49,6 +49,7 @@ static const char schema_sql[] =
 	" revision INTEGER NOT NULL"
 	") STRICT;"
 	"CREATE INDEX credential_device ON credential (device_id, status);"
+	"CREATE INDEX credential_serial ON credential (serial);"
 	"CREATE INDEX credential_key ON credential (spki);"
 	/* Nearly empty, so that "is the key barred?" costs one page. */
 	"CREATE INDEX credential_barred ON credential (spki)"

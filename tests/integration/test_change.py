@@ -14,6 +14,7 @@ leaves the old one in force, and status says so. SIGHUP changes nobody's state.
 """
 
 import hashlib
+import json
 import time
 
 import pytest
@@ -348,3 +349,26 @@ def test_offline_session_of_the_suspended_over_a_reload(
         broker.reload()
     assert refused_connect(wire(broker, d, 5), clean=False)
     wire(broker, fleet.device("sensor")).admitted()
+
+
+def test_find_by_address(fleet, broker, wire):
+    """The meter knows where a device came from last."""
+    d = fleet.device("meter")
+    wire(broker, d).admitted()
+    found = [json.loads(x) for x in fleet.weir(
+        "--json", "device", "find", "127.0.0.1").splitlines()]
+    mine, = [x for x in found if x["id"] == d.id]
+    assert mine["found_as"] == "address"
+    assert abs(mine["connected_s"] - time.time()) < 60
+    assert f"{d} " in fleet.weir("device", "find", "::ffff:127.0.0.1")
+    assert fleet.run("device", "find", "127.0.0.2").returncode == 1
+
+
+def test_removed_is_gone(fleet, broker, wire):
+    d = fleet.device("meter")
+    w = wire(broker, d).admitted()
+    told = fleet.json("device", "remove", d, "--wait", "20s")
+    assert told["wait"]["closed"] == [{"device_id": d.id, "connections": 1}]
+    with pytest.raises(Closed):
+        w.ping()
+    assert refused_connect(wire(broker, d))

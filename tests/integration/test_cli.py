@@ -582,7 +582,7 @@ def test_status_usage(weir, args):
 
 # ------------------------------------------------------------- wait, and status
 
-HEADER_SIZE, SEGMENT_SIZE, OUTCOMES_AT, OUTCOME = 376, 1024 + 256 * 80, 1024, 80
+HEADER_SIZE, SEGMENT_SIZE, OUTCOMES_AT, OUTCOME = 432, 0x1000000, 0x1000, 80
 AT = {"generation": 24, "pid": 32, "started_s": 40, "heartbeat_s": 48,
       "applied_change": 56, "policy_revision": 64, "connected": 80,
       "closed": 88, "refused": 96, "load_error_s": 104}
@@ -596,7 +596,7 @@ class Broker:
         self.file.truncate(SEGMENT_SIZE)
         fcntl.lockf(self.file, fcntl.LOCK_EX)
         self.map = mmap.mmap(self.file.fileno(), SEGMENT_SIZE)
-        struct.pack_into("<8sIIQ", self.map, 0, b"WEIRSEG1", 1, HEADER_SIZE,
+        struct.pack_into("<8sIIQ", self.map, 0, b"WEIRSEG1", 2, HEADER_SIZE,
                          SEGMENT_SIZE)
         self.set(generation=3, pid=4242, started_s=int(time.time()) - 60,
                  heartbeat_s=int(time.time()), policy_revision=1)
@@ -797,3 +797,106 @@ def test_audit_verify(weir):
     told = weir("audit", "verify")
     assert told.returncode == 1 and b"entry 2 " in told.stdout
     assert weir("audit", "head").returncode == 1
+
+
+# ---------------------------------------------------------------- find, remove
+
+EID = "89049032123451234512345678901235"
+
+
+@pytest.fixture
+def found(weir):
+    weir.ok("device", "add", "d1", "--class", "c", "--iccid", ICCID, "--imei",
+            IMEI, "--imsi", IMSI, "--eid", EID)
+    weir.ok("device", "add", "d2", "--class", "c", "--iccid",
+            "8944500102198304834", "--imsi", IMEI)
+    fingerprint, serial = "ab" * 32, "0A1B2C"
+    edit(weir, "INSERT INTO credential VALUES (?, 'd2', ?, 'CN=x', 1, 2, "
+         "'active', 0, '', ?, 1)",
+         (bytes.fromhex(fingerprint), serial, bytes(32)))
+    return weir
+
+
+@pytest.mark.parametrize("value, want", [
+    (ICCID, [("d1", "iccid")]),
+    (ICCID[:-1], [("d1", "iccid")]),
+    (ICCID + "F", [("d1", "iccid")]),
+    ("8944 5001-0219 8304 826", [("d1", "iccid")]),
+    (IMSI, [("d1", "imsi")]),
+    (IMEI, [("d2", "imsi"), ("d1", "imei")]),
+    (IMEI[:14], [("d1", "imei")]),
+    (IMEI[:14] + "01", [("d1", "imei")]),
+    (EID, [("d1", "eid")]),
+    ("d1", [("d1", "id")]),
+    ("ab" * 32, [("d2", "fingerprint")]),
+    ("AB:" * 31 + "ab", [("d2", "fingerprint")]),
+    ("0a:1b:2c", [("d2", "serial")]),
+    ("0A1B2C", [("d2", "serial")]),
+])
+def test_find(found, value, want):
+    assert [(d["id"], d["found_as"])
+            for d in found.lines("device", "find", value)] == want
+    text = found.ok("device", "find", value)
+    assert all(re.search(rf"^{id} .* {how}( |$)", text, re.M) for id, how in want)
+
+
+@pytest.mark.parametrize("value", [
+    ICCID_BAD_LUHN, ICCID[:17], ICCID + "0", ICCID[1:], IMSI[:-1], IMSI + "0",
+    IMEI[:13], IMEI + "11", IMEI[:13] + "9" + IMEI[14:], EID[:-1], "d3", "D1",
+    "ab" * 31, "ab" * 33, "0A1B2", "0A1B2D", "%", "89", "10.0.0.1", "::1",
+    "d1' OR '1'='1", "8944*",
+])
+def test_find_nothing(found, value):
+    found.fails(1, "device", "find", value, says="no device has")
+    assert found("--json", "device", "find", value).stdout == b""
+
+
+def test_find_wants_something(found, bare):
+    found.fails(2, "device", "find")
+    found.fails(2, "device", "find", "", says="1 to 200 bytes")
+    found.fails(2, "device", "find", "1" * 201, says="1 to 200 bytes")
+    found.fails(2, "device", "find", "a", "b")
+    shown = found.lines("device", "find", "ab" * 32)[0]
+    assert shown["credential"]["serial"] == "0A1B2C"
+    found.fails(3, "--state", str(found.state / "no"), "device", "find", "d1")
+
+
+def test_remove(found):
+    found.ok("device", "set", "d1", "--attr", "owner=alice")
+    found.ok("suspend", "d1", "--reason", "alice lost it")
+    before = found.json("status")["registry"]
+    gone = found.json("device", "remove", "d1", "--wait", "1s")
+    assert gone["wait"]["state"] == "no_broker"
+    assert gone["status"] == "retired" and gone["status_reason"] is None
+    assert gone["attrs"] == {} and gone["class"] == "c"
+    assert [gone[k] for k in ("iccid", "imsi", "imei", "eid")] == [None] * 4
+    after = found.json("status")["registry"]
+    assert after["revision"] == before["revision"] + 1
+    assert after["change_seq"] > before["change_seq"]
+    assert [a["action"] for a in found.lines("audit", "list")][-2:] == [
+        "device.retire", "device.set"]
+    found.fails(1, "device", "find", ICCID)
+    # Its numbers are free, its id is not.
+    found.fails(2, "device", "add", "d1", "--class", "c", says="retired")
+    found.ok("device", "add", "d3", "--class", "c", "--iccid", ICCID)
+    # Nothing is left to do, and nothing is written.
+    found.ok("device", "remove", "d1")
+    assert found.revision() == after["revision"] + 1
+    assert found.json("audit", "verify")["ok"]
+
+
+def test_remove_what_is_retired(found):
+    found.ok("retire", "d1", "--reason", "sold to bob")
+    gone = found.json("device", "remove", "d1")
+    assert gone["status_reason"] is None and gone["iccid"] is None
+    assert found.json("audit", "verify")["ok"]
+
+
+def test_remove_refused(found, bare):
+    before = found.revision()
+    found.fails(1, "device", "remove", "d9", says="no device 'd9'")
+    found.fails(2, "device", "remove")
+    found.fails(2, "device", "remove", "d1", "--wait", "x")
+    found.fails(3, "--state", str(found.state / "no"), "device", "remove", "d1")
+    assert found.revision() == before
+    assert found.json("device", "show", "d1")["iccid"] == ICCID

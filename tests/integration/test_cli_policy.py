@@ -144,10 +144,11 @@ def test_apply_shows_what_changes(weir):
     path.write_text(json.dumps(changed))
     text = weir.ok("policy", "apply", path)
     assert "backend removed\n" in text and "gate added\n" in text
-    assert '  - publish {"topic": "meter/${device}/reading", ' \
-        '"max_bytes": 512}\n' in text
+    # The wider rule takes nothing away.
+    assert '  - publish {"topic": "meter/${device}/reading"' not in text
     assert '  + publish {"topic": "meter/${device}/reading", "max_qos": 2, ' \
-        '"max_bytes": 512}\n' in text
+        '"max_bytes": 512}\n      now: meter/<device>/reading, QoS 2, ' \
+        '512 bytes\n' in text
     assert "payment-terminal" not in text
     assert in_force(weir) > before
     assert weir.json("policy", "show")["text"] == path.read_text()
@@ -277,3 +278,142 @@ def test_rollback_needs_something_to_go_back_to(tmp_path):
     weir.ok("--state", fresh, "init", "--broker-user",
             os.environ.get("USER", "root"))
     weir.fails(2, "--state", fresh, "policy", "rollback", says="no earlier")
+
+
+# ----------------------------------------------------------------------- diff
+
+
+def diff(weir, old, new):
+    """(lost, gained) examples of the class `c` of two policies."""
+    a = policy(weir, "old.json", c=old)
+    b = policy(weir, "new.json", c=new)
+    done = weir("--json", "policy", "diff", a, b)
+    told = json.loads(done.stdout)
+    assert done.returncode == (1 if told["differs"] else 0), done.stderr
+    assert told["differs"] == bool(told["changes"])
+    if not told["changes"]:
+        assert weir.ok("policy", "diff", a, b) == ""
+        return [], []
+    change, = told["changes"]
+    assert change["class"] == "c" and change["change"] == "changed"
+    return tuple([x["example"] for x in change["examples"]
+                  if x["change"] == how] for how in ("lost", "gained"))
+
+
+@pytest.mark.parametrize("old, new", [
+    ({}, {}),
+    ({"publish": ["a", "b"]}, {"publish": ["b", "a"]}),
+    ({"publish": ["a/+", "a/b"]}, {"publish": ["a/+"]}),
+    ({"subscribe": ["a/#"]}, {"subscribe": ["a", "a/+", "a/+/#"]}),
+    ({"subscribe": ["#"]}, {"subscribe": ["+", "+/#"]}),
+    ({"subscribe": ["x/+/y"]}, {"subscribe": ["x/+/y", "x/z/y"]}),
+    ({"publish": ["x/${class}"]}, {"publish": ["x/c"]}),
+    ({"publish": ["a"]}, {"publish": [{"topic": "a", "max_qos": 1,
+                                       "comment": "the default"}]}),
+    ({"client_ids": ["${device}"]}, {}),
+    ({"publish": [{"topic": "a/b", "max_qos": 0}, "a/+"]},
+     {"publish": ["a/+"]}),
+])
+def test_diff_of_the_same(weir, old, new):
+    assert diff(weir, old, new) == ([], [])
+    assert diff(weir, new, old) == ([], [])
+
+
+@pytest.mark.parametrize("old, new, lost, gained", [
+    ({"publish": ["a"]}, {}, ["a, QoS 1"], []),
+    ({}, {"subscribe": ["a/#"]}, [], ["a, QoS 2"]),
+    ({"subscribe": ["a/#"]}, {"subscribe": ["a/+/#"]}, ["a, QoS 2"], []),
+    ({"subscribe": ["a/#"]}, {"subscribe": ["a", "a/+"]},
+     ["a/<any>/<any>, QoS 2"], []),
+    ({"subscribe": ["+"]}, {"subscribe": ["a", "b"]}, ["<any>, QoS 2"], []),
+    ({"publish": ["m/${device}/up"]}, {"publish": ["m/+/up"]},
+     [], ["m/<any>/up, QoS 1"]),
+    ({"publish": ["m/${device}"]}, {"publish": ["m/${iccid}"]},
+     ["m/<device>, QoS 1"], ["m/<iccid>, QoS 1"]),
+    ({"publish": ["m/x-${attr.site}"]}, {"publish": ["m/${attr.site}"]},
+     ["m/x-<attr.site>, QoS 1"], ["m/<attr.site>, QoS 1"]),
+    ({"publish": ["<device>"]}, {"publish": ["${device}"]},
+     ["<device>, QoS 1"], ["<<device>, QoS 1"]),
+    ({"publish": [{"topic": "a", "max_qos": 2}]}, {"publish": ["a"]},
+     ["a, QoS 2"], []),
+    ({"publish": [{"topic": "a", "retain": True}]}, {"publish": ["a"]},
+     ["a, QoS 1, retained"], []),
+    ({"publish": ["a"]}, {"publish": [{"topic": "a", "max_bytes": 9}]},
+     ["a, QoS 1"], []),
+    # Neither half makes up for the whole.
+    ({"publish": [{"topic": "a", "max_qos": 2, "retain": True}]},
+     {"publish": [{"topic": "a", "max_qos": 2},
+                  {"topic": "a", "retain": True}]},
+     ["a, QoS 2, retained"], []),
+    ({"subscribe": [{"topic": "w", "shared": ["g"]}]}, {"subscribe": ["w"]},
+     ["$share/g/w, QoS 2"], []),
+    ({"subscribe": ["#"]}, {"subscribe": ["+/#", "$SYS/#"]},
+     [], ["$SYS, QoS 2"]),
+])
+def test_diff_by_example(weir, old, new, lost, gained):
+    assert diff(weir, old, new) == (lost, gained)
+    assert diff(weir, new, old) == (gained, lost)
+
+
+def test_diff_example_is_what_explain_says(weir):
+    """The words of the example stand for a device's own."""
+    a = policy(weir, "a.json", meter={"publish": ["m/${device}/+", "z/#"]})
+    b = policy(weir, "b.json", meter={"publish": ["m/${device}/up", "z"]})
+    change, = weir.json("policy", "diff", a, b, status=1)["changes"]
+    assert [x["change"] for x in change["examples"]] == ["lost", "lost"]
+    weir.ok("ca", "init")
+    weir.ok("cert", "issue", "meter-13", "--out", weir.folder)
+    for x in change["examples"]:
+        topic = x["example"].split(",")[0].replace("<device>", "meter-13")
+        ask = ["explain", "meter-13", "publish", topic, "--qos", "1"]
+        assert weir.json(*ask, "--policy", a)["verdict"] == "allowed"
+        assert weir.json(*ask, "--policy", b, status=1)["reason"] == "no_rule"
+
+
+def test_diff_of_classes(weir):
+    a = policy(weir, "a.json", gone={"publish": ["x"]}, same={},
+               other={"limits": {"messages_per_s": 1}})
+    b = policy(weir, "b.json", new={"subscribe": ["y"]}, same={},
+               other={"limits": {"messages_per_s": 2}, "mode": "observe"})
+    done = weir("policy", "diff", a, b)
+    assert done.returncode == 1
+    assert done.stdout.decode() == (
+        'gone removed\n  - client_ids ${device}\n  - publish "x"\n'
+        '      no longer: x, QoS 1\n'
+        'new added\n  + client_ids ${device}\n  + subscribe "y"\n'
+        '      now: y, QoS 2\n'
+        'other changed\n  - limits.messages_per_s 1\n'
+        '  + limits.messages_per_s 2\n  + mode observe\n')
+    c = weir.folder / "c.json"
+    c.write_text(json.dumps({"version": 1, "classes": {},
+                             "quarantine": {"publish": ["fw/${class}"]}}))
+    empty = policy(weir, "d.json")
+    change, = weir.json("policy", "diff", empty, c, status=1)["changes"]
+    assert change["class"] == "quarantine"
+    assert change["examples"][0]["example"] == "fw/<class>, QoS 1"
+
+
+def test_diff_names_what_it_compares(weir):
+    first, second = in_force(weir), policy(weir, meter={})
+    weir.ok("policy", "apply", second)
+    assert weir("policy", "diff", str(first), "current").returncode == 1
+    assert weir.ok("policy", "diff", "current", second) == ""
+    assert weir.ok("policy", "diff", str(first), EXAMPLE / "policy.json") == ""
+    assert weir("policy", "diff", "1", "-",
+                stdin=b'{"version": 1, "classes": {}}').returncode == 0
+    named = weir.folder / "7"
+    named.write_text(second.read_text())
+    assert weir.ok("policy", "diff", "./7", "current") == ""
+    for args, says in [(("99", "current"), "99"), (("current", "0"), "revision"),
+                       (("-", "-"), "standard input"), (("current",), "usage"),
+                       (("current", second, second), "too many")]:
+        weir.fails(2, "policy", "diff", *args, says=says)
+    weir.fails(2, "policy", "diff", "current",
+               policy(weir, "bad.json", meter={"publish": ["a+"]}),
+               says="bad.json: classes.meter")
+    weir.fails(3, "policy", "diff", "current", "none.json")
+    weir.fails(3, "--state", weir.folder / "no", "policy", "diff", "current",
+               second)
+    before = weir.revision()
+    weir("policy", "diff", "1", "current")
+    assert weir.revision() == before

@@ -179,6 +179,14 @@ static void test_levels(void **state)
 }
 
 /* One filter and rule set for each naive way to get containment wrong. */
+/* The least topic that RULE leaves out of FILTER has LEVELS; 0: none. */
+static void assert_gap(const char *filter, size_t levels, const char *rule)
+{
+	struct str r = str_from(rule);
+
+	assert_int_equal(filter_gap(str_from(filter), &r, 1), levels);
+}
+
 static void test_cover_pitfalls(void **state)
 {
 	const struct {
@@ -220,6 +228,15 @@ static void test_cover_pitfalls(void **state)
 			fail_msg("%s (entry %zu)", table[i].filter, i);
 	}
 	assert_false(filter_covered(STR("a"), NULL, 0));
+	assert_gap("a/#", 1, "a/+/#");
+	assert_gap("a/#", 2, "a");
+	assert_gap("a/+/#", 2, "a/b/#");
+	assert_gap("#", 2, "+");
+	assert_gap("#", 1, "+/+/#");
+	assert_gap("/#", 2, "a");
+	assert_gap("+/b", 2, "a/b");
+	assert_gap("+/b", 0, "+/+");
+	assert_gap("a/#", 0, "#");
 }
 
 int main(void)
