@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/crypto.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -162,6 +163,9 @@ int main(int argc, char **argv)
 	bool answer_no = false, done;
 
 	wipe_install();
+	/* The PKCS #11 engine does not survive OpenSSL's cleaning up at exit,
+	 * which unloads it before its last use. */
+	(void)OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL);
 	/* A closed pipe is an error of writing, not a death. */
 	if (!standard_files() || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
 		return 3;

@@ -4,6 +4,7 @@
  * out. What is read is right or unusable, never usable with less than it
  * states; what is made is whole.
  */
+#include "certs/chain.h"
 #include "certs/issue.h"
 #include "certs/key.h"
 #include "certs/pem_file.h"
@@ -264,6 +265,53 @@ static void ca_after(void)
 }
 
 const struct scenario CA_MAKE = {"ca_make", paths_set, ca_run, ca_after};
+
+/* ------------------------------------------------------------------ import */
+
+static struct ca_import import_of(const char *cert, const char *key)
+{
+	return (struct ca_import){
+		.cert = cert, .key = key, .pen = 32473, .now_s = NOW};
+}
+
+static void chain_run(STACK_OF(X509) *anchors)
+{
+	STACK_OF(X509) *chain = NULL;
+	struct err e = {0};
+
+	if (!torture_done(chain_load(fx.crt, &chain, &e), &e)) {
+		CHECK(chain == NULL);
+		return;
+	}
+	CHECK(sk_X509_num(chain) == 1);
+	/* Without memory OpenSSL may well call a good signature bad. */
+	CHECK(chain_verify(chain, anchors, &e) || alloc_fired());
+	chain_free(&chain);
+}
+
+static void import_run(void)
+{
+	char cert[128], key[128];
+	struct ca_import i = import_of(cert, key);
+	struct ca *ca = NULL;
+	struct err e = {0};
+
+	(void)snprintf(cert, sizeof(cert), "%s/ca.crt", fx.ca);
+	(void)snprintf(key, sizeof(key), "%s/ca.key", fx.ca);
+	/* A certificate that cannot be read for want of memory is called
+	 * broken: the report need not name memory. */
+	ca_made = ca_import(fx.out, &i, &e);
+	CHECK(ca_made || (alloc_fired() && e.msg[0] != '\0'));
+	if (ca_made && ca_load(fx.out, &ca, &e)) {
+		CHECK(strcmp(ca_name(ca), "Torture") == 0);
+		CHECK(ca_key_place(ca) == CA_KEY_FILE);
+		chain_run(ca_chain(ca));
+	}
+	ca_free(&ca);
+	ERR_clear_error();
+}
+
+const struct scenario CA_IMPORT = {"ca_import", fixture, import_run, ca_after};
 
 /* ----------------------------------------------------------------- segment */
 

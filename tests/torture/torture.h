@@ -26,7 +26,7 @@ extern const struct scenario POLICY_GOOD, POLICY_BAD, ATTRS;
 extern const struct scenario REGISTRY_CREATE, REGISTRY_CHANGE, REGISTRY_LOOK_UP,
 	REGISTRY_AUDIT;
 extern const struct scenario CERTIFICATE_READ, CERTIFICATE_ISSUE, CA_MAKE,
-	SEGMENT;
+	CA_IMPORT, SEGMENT;
 
 /* The folder of this process, for files; removed in the end. */
 const char *torture_dir(void);
