@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import pty
 import pwd
 import subprocess
 
@@ -17,12 +18,14 @@ class Weir:
         self.folder = folder
         self.ca = folder / "ca"
 
+    def environment(self):
+        return dict(os.environ, HOME=str(self.folder),
+                    WEIR_STATE=str(self.folder / "state"),
+                    WEIR_CA=str(self.ca))
+
     def __call__(self, *args, stdin=b"", **more):
-        environment = dict(os.environ, HOME=str(self.folder),
-                           WEIR_STATE=str(self.folder / "state"),
-                           WEIR_CA=str(self.ca))
         return subprocess.run(
-            [WEIR, *map(str, args)], input=stdin, env=environment,
+            [WEIR, *map(str, args)], input=stdin, env=self.environment(),
             cwd=self.folder, timeout=60, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, **more)
 
@@ -74,6 +77,29 @@ def make(folder):
             ("ledger", ["--class", "backend"])):
         w.ok("device", "add", device, *more)
     return w
+
+
+def typed(weir, text, *args):
+    """WEIR run with ARGS on a terminal of its own, where TEXT is typed once it
+    has written something: its exit status, and all that the terminal showed."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(weir.folder)
+        os.execve(WEIR, [WEIR, *map(str, args)], weir.environment())
+    shown = b""
+    try:
+        while True:
+            more = os.read(terminal, 4096)
+            if not more:
+                break
+            if not shown:
+                os.write(terminal, text.encode())
+            shown += more
+    except OSError:  # EIO: it has ended
+        pass
+    os.close(terminal)
+    _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status), shown.decode()
 
 
 def openssl(*args, **more):

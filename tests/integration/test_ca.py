@@ -14,7 +14,7 @@ import stat
 
 import pytest
 
-from cli_support import make, openssl
+from cli_support import make, openssl, typed
 from softhsm import PIN, Token
 
 CA_EXTENSIONS = ("-addext", "basicConstraints=critical,CA:TRUE",
@@ -288,6 +288,20 @@ def test_pin(weir, token, monkeypatch):
                token.uri("ca"), says="0640")
     for path in (weir.ca / "ca.json", weir.folder / "state" / "registry.db"):
         assert PIN.encode() not in path.read_bytes()
+
+
+def test_pin_typed(weir, token):
+    token.make_key("ca")
+    bare = token.uri("ca", pin=False)
+    status, shown = typed(weir, "11111\n", "ca", "init", "--key", bare)
+    assert status == 3 and "PIN incorrect" in shown
+    assert not weir.ca.exists()
+    status, shown = typed(weir, PIN + "\n", "ca", "init", "--key", bare)
+    assert status == 0 and shown.startswith("PIN for pkcs11:token=fleet")
+    # Not even the one who looks over the shoulder.
+    assert PIN not in shown
+    status, shown = typed(weir, "\x04", "cert", "issue", "till-7")
+    assert status == 2 and "no PIN was given" in shown
 
 
 def test_token_refused(weir, token):

@@ -20,6 +20,7 @@ import pytest
 
 import harness
 import policies
+from cli_support import typed
 from clients import Client, Closed, Wire
 from harness import Broker, Device, Fleet
 
@@ -127,6 +128,19 @@ def test_what_the_meter_says_is_checked(own_fleet, own_broker, wire):
            "10s")
     assert ended(f, d) == set()
     assert states(f, d) == ["active", "revoked"]
+
+
+def test_retire_old_asks_on_a_terminal(own_fleet, own_broker, wire):
+    f = own_fleet
+    for _ in range(2):
+        wire(own_broker, renewed(f, f.device("meter"), "new")).admitted()
+    user = types.SimpleNamespace(folder=f.root, environment=lambda: {
+        "WEIR_STATE": str(f.state), "HOME": str(f.root)})
+    status, shown = typed(user, "n\n", "cert", "retire-old", "--seen-new")
+    assert status == 2 and "End 2 certificates? [y/N]" in shown
+    assert len(unused(f)) == 2
+    status, shown = typed(user, "y\n", "cert", "retire-old", "--seen-new")
+    assert status == 0 and unused(f) == set()
 
 
 def test_retire_old_asks(own_fleet, own_broker, wire):

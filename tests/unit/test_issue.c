@@ -6,6 +6,8 @@
 #include "tests/support/mkcert.h"
 #include "tests/support/tempdir.h"
 
+#include <pthread.h>
+
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 
@@ -385,6 +387,77 @@ static void server_refused(void **state)
 	assert_non_null(strstr(e.msg, "its CA ends on"));
 }
 
+/* The usage of an RSA key by either side, and the digest of a P-384 CA. */
+static void key_types(void **state)
+{
+	const uint32_t sign = X509v3_KU_DIGITAL_SIGNATURE;
+	const struct ca_options o = {.name = "Strong",
+		.days = 1000,
+		.now_s = NOW_S,
+		.key_type = KEY_P384};
+	const char *const host[] = {"broker.example"};
+	const struct server_names n = {host, 1, NULL, 0};
+	struct issue_options i = options(false);
+	struct device d = device_of("meter-1");
+	struct tempdir dir;
+	struct ca *strong = NULL;
+	EVP_PKEY *rsa = NULL;
+	X509 *x = NULL;
+
+	(void)state;
+	tempdir_make(&dir);
+	assert_true(ca_create(dir.path, &o, NULL));
+	assert_true(ca_load(dir.path, &strong, NULL));
+	(void)tempdir_walk(&dir, 1);
+	assert_true(key_generate(KEY_RSA2048, &rsa, NULL));
+	assert_true(issue_device(strong, &d, rsa, &i, &x, NULL));
+	assert_int_equal(X509_get_key_usage(x), sign);
+	assert_int_equal(X509_get_signature_nid(x), NID_ecdsa_with_SHA384);
+	X509_free(x);
+	assert_true(issue_server(strong, &n, rsa, &i, &x, NULL));
+	assert_int_equal(
+		X509_get_key_usage(x), sign | X509v3_KU_KEY_ENCIPHERMENT);
+	X509_free(x);
+	EVP_PKEY_free(rsa);
+	ca_free(&strong);
+}
+
+#define THREADS 4
+#define EACH    100
+
+static void *issue_some(void *arg)
+{
+	const struct ca *ca = arg;
+	struct issue_options o = options(false);
+	struct device d = device_of("meter-1");
+	intptr_t good = 0;
+
+	for (int i = 0; i < EACH; i++) {
+		X509 *x = NULL;
+
+		good += issue_device(ca, &d, key, &o, &x, NULL) &&
+			X509_verify(x, ca_public(ca)) == 1;
+		X509_free(x);
+	}
+	return (void *)good; /* NOLINT(performance-no-int-to-ptr) */
+}
+
+/* What issue.h and ca.h promise to whoever issues in bulk. */
+static void threads_share_a_ca(void **state)
+{
+	pthread_t t[THREADS];
+	void *good;
+
+	(void)state;
+	for (int i = 0; i < THREADS; i++)
+		assert_int_equal(
+			pthread_create(&t[i], NULL, issue_some, with_pen), 0);
+	for (int i = 0; i < THREADS; i++) {
+		assert_int_equal(pthread_join(t[i], &good), 0);
+		assert_int_equal((intptr_t)good, EACH);
+	}
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -418,6 +491,8 @@ int main(void)
 		cmocka_unit_test(server_profile),
 		cmocka_unit_test(server_cn),
 		cmocka_unit_test(server_refused),
+		cmocka_unit_test(key_types),
+		cmocka_unit_test(threads_share_a_ca),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
