@@ -229,6 +229,20 @@ def test_another_ca_beside_ours(weir, corporate):
     assert weir.lines("cert", "list", "till-8") == []
 
 
+def test_add_beside_a_ca_that_is_damaged(weir, corporate):
+    """A check that cannot be made is not passed over."""
+    weir.ok("ca", "init")
+    leaf = signed(weir.folder, "leaf", corporate, LEAF)
+    (weir.ca / "ca.json").write_text("{}")
+    weir.fails(2, "cert", "add", "till-7", "--cert", leaf[0],
+               says="not a CA's settings")
+    (weir.ca / "ca.crt").write_text("")
+    weir.fails(2, "cert", "add", "till-7", "--cert", leaf[0], says="ca.crt")
+    assert weir.lines("cert", "list", "till-7") == []
+    (weir.ca / "ca.crt").unlink()
+    weir.ok("cert", "add", "till-7", "--cert", leaf[0])
+
+
 # --------------------------------------------------------------- key in a token
 
 

@@ -150,6 +150,18 @@ def test_wiped_ca(weir):
         assert found(secrets_of(weir.ca / name), memory) == set(), name
 
 
+def test_wiped_import(weir):
+    weir.ok("ca", "init")
+    made = weir.ca
+    weir.ca = weir.folder / "imported"
+    t = Traced(weir, "ca", "import", "--cert", made / "ca.crt", "--key",
+               made / "ca.key", at="exit_group")
+    memory = t.memory()
+    t.kill()
+    assert (weir.ca / "ca.key").exists()
+    assert found(secrets_of(made / "ca.key"), memory) == set()
+
+
 FILES = {
     ("ca", "init"): "ca.key",
     ("ca", "server", "--host", "b.example"): "server.key",
