@@ -6,6 +6,7 @@
 #include "certs/wipe.h"
 #include "cli/command.h"
 #include "cli/help.h"
+#include "cli/help_forms.h"
 #include "cli/output.h"
 
 #include <errno.h>
@@ -126,10 +127,29 @@ static bool no_command(const struct args *a, struct err *e)
 	return err_set(e, ERR_INPUT, "no command given");
 }
 
+/* For those who install weir: not in the list of commands. */
+static const struct opt HELP_OPTIONS[] = {
+	{"man", '\0', OPT_FLAG, NULL, "print a manual page"},
+	{"completion", '\0', OPT_FLAG, NULL, "print a completion for bash"},
+	{NULL, '\0', OPT_FLAG, NULL, NULL},
+};
+
 static bool help_of_words(struct args *a, struct err *e)
 {
-	if (!args_rest(a, NULL, e))
+	if (!args_rest(a, HELP_OPTIONS, e))
 		return false;
+	if (a->n_words == 0 && args_has(a, "man")) {
+		help_man(&ALL);
+		return true;
+	}
+	if (a->n_words == 0 && args_has(a, "completion")) {
+		help_completion(&ALL);
+		return true;
+	}
+	if (a->n_words == 0 && args_has(a, "json")) {
+		help_json(&ALL);
+		return true;
+	}
 	return help(a->n_words > 0 ? a->words[0] : NULL,
 		a->n_words > 1 ? a->words[1] : NULL, e);
 }

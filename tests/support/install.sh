@@ -26,6 +26,8 @@ test_packages=(
 	cppcheck valgrind gcovr shellcheck binutils
 	python3 python3-pytest python3-paho-mqtt python3-jsonschema
 	openssl sqlite3 util-linux
+	# the manual page is read as people read it
+	man-db groff-base
 	# other readers of our certificates, a CA's key in a token, and what a
 	# process does and leaves
 	gnutls-bin libnss3-tools softhsm2 libengine-pkcs11-openssl strace
