@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,14 +18,15 @@
 void reg_remove(const char *path)
 {
 	static const char *const suffix[] = {"", "-wal", "-shm", "-journal"};
-	size_t n = strlen(path) + 16;
-	char *name = malloc(n);
+	char name[PATH_MAX];
 
-	for (size_t i = 0; name != NULL && i < 4; i++) {
-		(void)snprintf(name, n, "%s%s", path, suffix[i]);
-		(void)unlink(name);
+	/* Without memory too: what is half done must not stay. */
+	for (size_t i = 0; i < 4; i++) {
+		int n = snprintf(name, sizeof(name), "%s%s", path, suffix[i]);
+
+		if (n > 0 && (size_t)n < sizeof(name))
+			(void)unlink(name);
 	}
-	free(name);
 }
 
 /* -------------------------------------------------------------------- a copy */

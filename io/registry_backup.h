@@ -71,7 +71,8 @@ struct restore_result {
  * that it replaces, and lags behind nothing that was SEEN, it is marked as
  * restored first: registry_note_restored(). A registry in place that is itself
  * marked counts for nothing: then what was SEEN alone does. The replaced file
- * stays as PATH.replaced. False: the registry in place is as it was.
+ * stays as PATH.replaced. False: the registry in place is as it was,
+ * unless the message says that it is restored.
  */
 MUST bool restore_commit(struct restore *x, const struct registry_seen *seen,
 	const char *actor, int64_t now_s, struct restore_result *out,

@@ -381,13 +381,17 @@ static bool log_empty(const struct restore *x, struct err *e)
  * old index, with the old number of pages, would make a wrong registry of the
  * new file.
  */
-static bool swap(const struct restore *x, struct err *e)
+static bool swap(const struct restore *x, int folder, struct err *e)
 {
 	if (!log_empty(x, e) || !keep(x, "", e) || !keep(x, "-wal", e) ||
 		!move(x, "-wal", e) || !move(x, "-shm", e) || !move(x, "", e))
 		return false;
-	return file_folder_sync(x->path) ||
-	       file_err(e, "make durable", x->path, errno);
+	/* Some file systems cannot sync a folder, and say EINVAL. */
+	return fsync(folder) == 0 || errno == EINVAL ||
+	       err_set(e, ERR_ENVIRONMENT,
+		       "%.160s is restored, but the disk did not confirm it; "
+		       "check the disk, then weir status",
+		       x->path);
 }
 
 bool restore_commit(struct restore *x, const struct registry_seen *seen,
@@ -402,7 +406,7 @@ bool restore_commit(struct restore *x, const struct registry_seen *seen,
 	done = take_place(x, &p, &result, e) && mark(x, &p, &result, seen, e) &&
 	       registry_heads(x->r, &heads, e);
 	registry_close(&x->r);
-	done = done && swap(x, e);
+	done = done && swap(x, p.folder, e);
 	leave_place(&p);
 	if (!done)
 		return false;

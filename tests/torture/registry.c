@@ -380,6 +380,24 @@ static void look_up_policy(struct registry *r, struct err *e)
 		CHECK(strcmp(value, "1") == 0);
 }
 
+static bool count_found(void *ctx, const struct found *f)
+{
+	CHECK(strncmp(f->device->id, "dev-", 4) == 0);
+	++*(int *)ctx;
+	return true;
+}
+
+static void look_up_found(struct registry *r, struct err *e)
+{
+	int n = 0;
+
+	if (honest(registry_find(r, STR(ICCID_1), count_found, &n, e), e))
+		CHECK(n == 1);
+	n = 0;
+	if (honest(registry_find(r, STR("0A"), count_found, &n, e), e))
+		CHECK(n == 2);
+}
+
 static void look_up_run(void)
 {
 	struct registry *r = NULL;
@@ -392,6 +410,7 @@ static void look_up_run(void)
 	look_up_credential(r, &e);
 	registry_snapshot_end(r);
 	look_up_lists(r, &e);
+	look_up_found(r, &e);
 	look_up_policy(r, &e);
 	registry_close(&r);
 }
