@@ -44,11 +44,11 @@ enum event_type {
 struct event {
 	int64_t t_ms; /* Unix time */
 	enum event_type type;
-	uint8_t action; /* enum action: of a refusal */
-	uint8_t reason; /* enum reason: of a refusal */
-	uint8_t qos;    /* of a refusal */
+	/* Of a refusal: enum action, enum reason; read, they are any number. */
+	uint8_t action, reason, qos;
 	uint64_t value; /* see the table */
-	uint32_t class; /* the meter's index of it; METER_NONE: not known */
+	uint32_t class; /* the meter's index of it; METER_NONE: not known;
+			 * read, any number */
 	uint8_t address[16];
 	struct str device; /* empty: not known */
 	struct str text;

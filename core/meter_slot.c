@@ -3,6 +3,8 @@
 
 #include "core/seqlock.h"
 
+#include <string.h>
+
 /* ------------------------------------------------------------------- index */
 
 /* One table of the index: it serves N slots from FIRST on, with 2 * N
@@ -32,6 +34,11 @@ static uint64_t hash(struct str id)
 	for (size_t i = 0; i < id.n; i++)
 		h = (h ^ (unsigned char)id.p[i]) * UINT64_C(0x100000001B3);
 	return h ^ (h >> 32);
+}
+
+static bool is_id(struct str id)
+{
+	return id.n != 0 && id.n <= DEVICE_ID_MAX;
 }
 
 static bool has_id(const struct meter_slot *s, struct str id)
@@ -70,6 +77,8 @@ uint32_t meter_slot_find(struct meter_map m, struct str id)
 	uint64_t h = hash(id);
 	struct table t;
 
+	if (!is_id(id))
+		return METER_NONE;
 	for (t = first_table; t.first < n && found == METER_NONE;
 		t = next_table(t))
 		found = find_in(m, t, h, id);
@@ -129,20 +138,26 @@ void meter_slots_used(const void *mem, struct meter_range out[static 2])
 }
 
 /* The entry first, then the count: a writer that dies in between leaves an
- * entry that leads to whatever device takes the slot, which is harmless. */
-static void put_entry(void *mem, uint32_t slot, struct str id)
+ * entry that leads to whatever device takes the slot, which is harmless. False:
+ * a table without a free entry, which no writer left so. */
+static bool put_entry(void *mem, uint32_t slot, struct str id)
 {
 	struct table t = first_table;
-	_Atomic uint32_t *entry;
-	uint32_t i = (uint32_t)hash(id);
+	uint32_t h = (uint32_t)hash(id);
 
 	while (slot >= t.first + t.n)
 		t = next_table(t);
-	do {
-		entry = (_Atomic uint32_t *)(void *)((char *)mem +
-						     entry_at(t, i++));
-	} while (LOAD(*entry) != 0 && LOAD(*entry) != slot + 1);
-	atomic_store_explicit(entry, slot + 1, memory_order_release);
+	for (uint32_t i = 0; i < 2 * t.n; i++) {
+		_Atomic uint32_t *entry =
+			(_Atomic uint32_t *)(void *)((char *)mem +
+						     entry_at(t, h + i));
+
+		if (LOAD(*entry) != 0 && LOAD(*entry) != slot + 1)
+			continue;
+		atomic_store_explicit(entry, slot + 1, memory_order_release);
+		return true;
+	}
+	return false;
 }
 
 uint32_t meter_slot_add(void *mem, struct str id, int64_t now_s)
@@ -151,12 +166,15 @@ uint32_t meter_slot_add(void *mem, struct str id, int64_t now_s)
 	uint32_t slot = LOAD(h->n_slots);
 	struct meter_slot *s = meter_slot_mut(mem, slot);
 
-	if (id.n > DEVICE_ID_MAX)
-		id.n = DEVICE_ID_MAX;
+	if (!is_id(id))
+		return METER_NONE;
+	/* A machine that went down may have left something. */
+	memset(s, 0, sizeof *s);
 	words_store(s->id, DEVICE_ID_MAX / 8, id);
 	atomic_store_explicit(&s->id_len, (uint32_t)id.n, memory_order_relaxed);
 	atomic_store_explicit(&s->first_seen_s, now_s, memory_order_relaxed);
-	put_entry(mem, slot, id);
+	if (!put_entry(mem, slot, id))
+		return METER_NONE;
 	atomic_store_explicit(&h->n_slots, slot + 1, memory_order_release);
 	return slot;
 }

@@ -67,6 +67,7 @@ _Static_assert(offsetof(struct meter_slot, counter) == 400, "layout");
 _Static_assert(sizeof(struct meter_slot) == 760, "layout");
 _Static_assert(sizeof(struct meter_slot) + 2 * sizeof(uint32_t) <= 768, "768");
 _Static_assert(COUNTERS == 22, "a counter more: METER_VERSION + 1");
+_Static_assert((int)REASON_COUNT - 3 <= (int)METER_REASONS, "a place for each");
 _Static_assert(LIMIT_BUCKETS == METER_DAY, "layout");
 
 #define METER_SIZE_MAX                                                         \
@@ -117,7 +118,9 @@ void meter_slots_grown(void *mem);
 /* What must be allocated of a segment that goes on: slots and index. */
 void meter_slots_used(const void *mem, struct meter_range out[static 2]);
 
-/* Takes the next slot, which must be allocated, for ID, which has none yet. */
+/* Takes the next slot, which must be allocated, for ID, of 1 to DEVICE_ID_MAX
+ * bytes, which has none yet. METER_NONE: no such id, or the index is damaged
+ * and has no room for it. */
 uint32_t meter_slot_add(void *mem, struct str id, int64_t now_s);
 
 /* The connect of a device by CREDENTIAL (FINGERPRINT_LEN bytes) from ADDRESS

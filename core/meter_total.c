@@ -3,6 +3,8 @@
 
 #include "core/seqlock.h"
 
+#include <string.h>
+
 #define LOAD(field) atomic_load_explicit(&(field), memory_order_relaxed)
 
 static bool has_name(const struct meter_class *c, struct str name)
@@ -30,6 +32,7 @@ uint32_t meter_class_add(void *mem, struct str name)
 	if (i >= METER_CLASSES)
 		return 0;
 	c = meter_class_mut(mem, i);
+	memset(c, 0, sizeof *c);
 	words_store(c->name, CLASS_NAME_MAX / 8, name);
 	atomic_store_explicit(
 		&c->name_len, (uint32_t)name.n, memory_order_relaxed);
@@ -85,6 +88,7 @@ uint32_t meter_rule_add(void *mem, struct meter_rule_key k, uint32_t class)
 	uint32_t n = LOAD(h->n_rules);
 	struct meter_rule *r = meter_rule_mut(mem, n);
 
+	memset(r, 0, sizeof *r);
 	atomic_store_explicit(
 		&r->hash, meter_rule_hash(k), memory_order_relaxed);
 	atomic_store_explicit(&r->class, class, memory_order_relaxed);

@@ -40,7 +40,8 @@ struct meter_flow {
 
 struct meter_rule {
 	_Atomic uint64_t hash;  /* of all that it is known by */
-	_Atomic uint32_t class; /* where it is written: an index */
+	_Atomic uint32_t class; /* where it is written: an index; a reader
+				 * compares it with meter_classes() */
 	_Atomic uint32_t list;  /* 0: publish, 1: subscribe */
 	_Atomic uint64_t topic[METER_RULE_TOPIC / 8];
 	_Atomic uint32_t topic_len; /* of the whole topic */

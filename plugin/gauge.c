@@ -161,6 +161,7 @@ static struct meter_slot *make_slot(struct guard *g, struct str id)
 {
 	struct meter_range need[2];
 	size_t n, i;
+	uint32_t slot;
 
 	if (!meter_slots_need(memory(g), need, &n))
 		return NULL;
@@ -169,8 +170,8 @@ static struct meter_slot *make_slot(struct guard *g, struct str id)
 			return NULL;
 	if (n != 0)
 		meter_slots_grown(memory(g));
-	return meter_slot_mut(
-		memory(g), meter_slot_add(memory(g), id, g->now_s));
+	slot = meter_slot_add(memory(g), id, g->now_s);
+	return slot != METER_NONE ? meter_slot_mut(memory(g), slot) : NULL;
 }
 
 static struct meter_slot *find_slot(const struct guard *g, struct str id)

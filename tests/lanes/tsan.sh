@@ -9,7 +9,8 @@ set -euo pipefail
 
 configure build-tsan -DCMAKE_C_COMPILER=clang \
 	-DCMAKE_BUILD_TYPE=RelWithDebInfo -DWEIR_SANITIZE=thread
-build build-tsan test_meter test_meter_threads
+build build-tsan test_meter test_meter_threads test_event test_meter_slot \
+	test_meter_total
 
 export TSAN_OPTIONS=halt_on_error=1
-run_ctest build-tsan -R '^unit\.meter(_threads)?$'
+run_ctest build-tsan -R '^unit\.(event|meter|meter_(slot|threads|total))$'
