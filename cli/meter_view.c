@@ -29,6 +29,9 @@ static void read_header(const struct meter_header *h, struct meter_view *out)
 	out->connected = LOAD(connected);
 	out->closed = LOAD(closed);
 	out->refused = LOAD(refused);
+	out->metered = LOAD(n_slots);
+	out->unmetered = LOAD(unmetered);
+	out->strangers = LOAD(strangers);
 	out->applied_change = LOAD(applied_change);
 	out->policy_revision = LOAD(policy_revision);
 	out->highest_revision = LOAD(highest_revision);

@@ -23,6 +23,8 @@ struct meter_view {
 	enum broker_state state;
 	char problem[ERR_MSG_MAX];
 	uint64_t generation, closed, refused;
+	uint64_t unmetered, strangers;
+	uint32_t metered; /* devices that have a slot */
 	int64_t pid, started_s, heartbeat_s, connected;
 	int64_t applied_change, policy_revision, highest_revision, load_error_s;
 	char load_error[METER_TEXT + 1]; /* "" : the last load succeeded */

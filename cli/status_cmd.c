@@ -95,6 +95,9 @@ static void broker_json(cJSON *o, const struct meter_view *b)
 	json_int(j, "connected", b->state == BROKER_RUNNING ? b->connected : 0);
 	json_int(j, "closed", (int64_t)b->closed);
 	json_int(j, "refused", (int64_t)b->refused);
+	json_int(j, "metered", b->metered);
+	json_int(j, "unmetered", (int64_t)b->unmetered);
+	json_int(j, "strangers", (int64_t)b->strangers);
 	json_int(j, "applied_change", b->applied_change);
 	json_int(j, "policy_revision", b->policy_revision);
 	json_time(j, "load_error_s", b->load_error_s);
@@ -152,6 +155,10 @@ static void print_running(const struct cli *c, const struct status *s)
 		", up %s, heartbeat %s ago, start %" PRIu64,
 		b->pid, up, beat, b->generation);
 	print_field("connected", "%" PRId64, b->connected);
+	print_field("metered",
+		"%" PRIu32 " devices; %" PRIu64 " connects without room to be "
+		"counted, %" PRIu64 " TLS connections of strangers",
+		b->metered, b->unmetered, b->strangers);
 	if (b->applied_change >= s->heads.change_seq)
 		print_field("changes", "all in force (%" PRId64 ")",
 			b->applied_change);

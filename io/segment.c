@@ -71,6 +71,8 @@ static bool lock(const char *path, int fd, struct err *e)
 	return environment(e, path, "cannot be locked");
 }
 
+#define ASIDES 100u
+
 /* Opens and locks PATH; *fresh when it holds nothing yet. */
 static bool open_locked(const char *path, int *fd, bool *fresh, struct err *e)
 {
@@ -116,13 +118,27 @@ static bool map_written(
 /* Header, outcomes, events and classes are always there. */
 static const struct meter_range always = {0, METER_RULES_AT};
 
+static bool no_room(struct err *e, const char *path)
+{
+	char buf[96];
+	int error = errno;
+
+	return err_set(e, ERR_ENVIRONMENT,
+		"%s: no room for it: %s; make room on its disk", path,
+		reason_of(error, buf, sizeof buf));
+}
+
 /* Makes the fresh file a segment. Blocks come first: touching a page that the
  * disk has no room for kills the process. */
 static bool format(const char *path, struct segment *s, struct err *e)
 {
 	if (!segment_reserve(s, always) ||
-		ftruncate(s->fd, METER_SIZE_MIN) != 0)
-		return environment(e, path, "no room for it");
+		ftruncate(s->fd, METER_SIZE_MIN) != 0) {
+		bool said = no_room(e, path);
+
+		/* Empty it is begun again; else it would be set aside. */
+		return ftruncate(s->fd, 0) == 0 && said;
+	}
 	meter_format(s->mem);
 	return true;
 }
@@ -137,7 +153,7 @@ static bool fill_holes(const char *path, struct segment *s, struct err *e)
 		segment_reserve(s, meter_rules_used(s->mem)) &&
 		segment_reserve(s, used[0]) && segment_reserve(s, used[1]))
 		return true;
-	return environment(e, path, "no room for it");
+	return no_room(e, path);
 }
 
 /* Why the locked file is not one to go on with, or NULL. */
@@ -157,18 +173,34 @@ static const char *problem_of(int fd)
 	return problem;
 }
 
+/* A file that was set aside is never written over: in one second there may be
+ * several. */
+static bool rename_aside(const char *path, char *aside, size_t cap)
+{
+	long long now_s = (long long)time(NULL);
+	int n;
+
+	for (unsigned i = 0; i < ASIDES; i++) {
+		n = i == 0 ? snprintf(aside, cap, "%s.old-%lld", path, now_s)
+			   : snprintf(aside, cap, "%s.old-%lld-%u", path, now_s,
+				     i);
+		if (n < 0 || (size_t)n >= cap) {
+			errno = ENAMETOOLONG;
+			return false;
+		}
+		if (access(aside, F_OK) != 0)
+			return rename(path, aside) == 0;
+	}
+	errno = EEXIST;
+	return false;
+}
+
 static bool set_aside(const char *path, const char *problem, char *note,
 	size_t note_cap, struct err *e)
 {
 	char aside[4096];
-	int n = snprintf(aside, sizeof aside, "%s.old-%lld", path,
-		(long long)time(NULL));
 
-	if (n < 0 || (size_t)n >= sizeof aside) {
-		errno = ENAMETOOLONG;
-		return environment(e, path, "cannot be set aside");
-	}
-	if (rename(path, aside) != 0)
+	if (!rename_aside(path, aside, sizeof aside))
 		return environment(e, path, "cannot be set aside");
 	(void)snprintf(note, note_cap, "%s: %s; set aside as %s and begun anew",
 		path, problem, aside);
@@ -212,6 +244,40 @@ bool segment_open_write(const char *path, struct segment *out, char *note,
 	return true;
 }
 
+static bool same_file(const char *path, int fd)
+{
+	struct stat there, ours;
+
+	return lstat(path, &there) == 0 && fstat(fd, &ours) == 0 &&
+	       there.st_dev == ours.st_dev && there.st_ino == ours.st_ino;
+}
+
+bool segment_holds(const char *path, const struct segment *s, uint64_t size)
+{
+	struct stat st;
+
+	return fstat(s->fd, &st) == 0 && (uint64_t)st.st_size >= size &&
+	       same_file(path, s->fd);
+}
+
+bool segment_replace(const char *path, const struct segment *old,
+	struct segment *out, char *note, size_t note_cap, struct err *e)
+{
+	char why[ERR_MSG_MAX];
+
+	(void)snprintf(why, sizeof why,
+		"%s: taken away under the broker; begun anew", path);
+	if (same_file(path, old->fd) &&
+		!set_aside(
+			path, "cut short under the broker", why, sizeof why, e))
+		return false;
+	if (!segment_open_write(path, out, note, note_cap, e))
+		return false;
+	if (note_cap != 0 && note[0] == '\0')
+		(void)snprintf(note, note_cap, "%s", why);
+	return true;
+}
+
 /* Maps all of the open file that there is. */
 static bool map_read(const char *path, struct segment *s, struct err *e)
 {
@@ -223,7 +289,8 @@ static bool map_read(const char *path, struct segment *s, struct err *e)
 		st.st_size < (off_t)METER_SIZE_MIN)
 		return err_set(e, ERR_ENVIRONMENT, "%s: %s", path,
 			meter_problem(NULL, 0));
-	s->size = (size_t)st.st_size;
+	s->size = st.st_size < (off_t)METER_SIZE_MAX ? (size_t)st.st_size
+						     : METER_SIZE_MAX;
 	mem = mmap(NULL, s->size, PROT_READ, MAP_SHARED, s->fd, 0);
 	if (mem == MAP_FAILED)
 		return environment(e, path, "cannot be mapped");

@@ -35,6 +35,16 @@ MUST bool segment_open_write(const char *path, struct segment *out, char *note,
  * room on the disk; the segment is as it was. */
 MUST bool segment_reserve(const struct segment *s, struct meter_range r);
 
+/* False when the writer's file has fewer than SIZE bytes, or is no longer the
+ * one at PATH: somebody has cut it or taken it away. */
+bool segment_holds(const char *path, const struct segment *s, uint64_t size);
+
+/* Opens another file in the place of one that segment_holds() no longer, as
+ * segment_open_write: what is still at PATH is set aside, which *note says. OLD
+ * stays open; its memory is the caller's until segment_close. */
+MUST bool segment_replace(const char *path, const struct segment *old,
+	struct segment *out, char *note, size_t note_cap, struct err *e);
+
 /* Maps PATH read-only. ERR_NOT_FOUND: no file (no broker has run yet).
  * ERR_ENVIRONMENT: permission, or not a segment of this version. */
 MUST bool segment_open_read(

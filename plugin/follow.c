@@ -11,7 +11,7 @@
 
 /* ------------------------------------------------------------- what is wrong */
 
-static void store_error(struct guard *g)
+void follow_tell(struct guard *g)
 {
 	const struct follow *f = &g->follow;
 	const char *text = f->registry_problem[0] != '\0' ? f->registry_problem
@@ -33,7 +33,7 @@ static void problem(struct guard *g, char *which, size_t cap, const char *text)
 	f->told_ms = g->now_ms;
 	(void)snprintf(which, cap, "%s", text);
 	/* Who has read the line finds it in the segment too. */
-	store_error(g);
+	follow_tell(g);
 	report(MOSQ_LOG_ERR, "%s", text);
 }
 
@@ -52,7 +52,7 @@ static void registry_good(struct guard *g)
 			"%s: readable again; devices are "
 			"admitted",
 			g->registry_path);
-		store_error(g);
+		follow_tell(g);
 	}
 	g->admitting = true;
 }
@@ -140,7 +140,7 @@ static void follow_policy(struct guard *g, int64_t newest)
 		f->policy_problem[0] = '\0';
 		atomic_store_explicit(&g->meter->policy_revision,
 			f->policy_revision, memory_order_relaxed);
-		store_error(g);
+		follow_tell(g);
 		return;
 	}
 	(void)snprintf(text, sizeof text,
@@ -493,7 +493,7 @@ bool follow_begin(struct guard *g, struct err *e)
 		return false;
 	atomic_store_explicit(&g->meter->policy_revision,
 		g->follow.policy_revision, memory_order_relaxed);
-	store_error(g);
+	follow_tell(g);
 	if (!read_heads(g, &heads, e)) {
 		g->follow.is_new = true;
 		registry_problem(g, e->msg);

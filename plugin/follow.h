@@ -67,6 +67,9 @@ void follow_tick(struct guard *g);
 /* At every tick, after the kicks: says which changes are in force. */
 void follow_settle(struct guard *g);
 
+/* Says in the segment what of registry and policy cannot be read, if any. */
+void follow_tell(struct guard *g);
+
 void follow_close(struct guard *g);
 
 #endif

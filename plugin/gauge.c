@@ -140,6 +140,33 @@ bool gauge_begin(struct guard *g)
 	return meter_rules(map_of(g)) != 0;
 }
 
+bool gauge_fits(const struct segment *fresh)
+{
+	struct meter_range need;
+
+	return meter_rules_need(fresh->mem, &need) &&
+	       segment_reserve(fresh, need);
+}
+
+void gauge_again(struct guard *g)
+{
+	struct gauge *x = &g->gauge;
+	size_t n_classes = policy_n_classes(g->policy);
+	uint32_t n = meter_rules(map_of(g));
+
+	memset(x->by_hash, 0, x->cap_by_hash * sizeof *x->by_hash);
+	for (uint32_t i = 0; i < n; i++)
+		index_rule(g, i);
+	if (n == 0)
+		(void)add_rule(
+			g, (struct meter_rule_key){{NULL, 0}, {NULL, 0}, 0}, 0);
+	for (size_t i = 0; i < n_classes; i++)
+		x->class_of[i] = meter_class_add(memory(g),
+			policy_class_name(policy_class_at(g->policy, i)));
+	for (uint32_t i = 0; i < policy_n_rules(g->policy); i++)
+		x->flow[i] = flow_of(g, g->policy, i);
+}
+
 void gauge_end(struct guard *g)
 {
 	for (struct binding *b = g->bindings.connected.first; b != NULL;
@@ -165,9 +192,14 @@ static struct meter_slot *make_slot(struct guard *g, struct str id)
 
 	if (!meter_slots_need(memory(g), need, &n))
 		return NULL;
+	/* A full disk is asked once a second: to say no it may take long. */
+	if (n != 0 && g->gauge.full_s == g->now_s)
+		return NULL;
 	for (i = 0; i < n; i++)
-		if (!segment_reserve(&g->segment, need[i]))
+		if (!segment_reserve(&g->segment, need[i])) {
+			g->gauge.full_s = g->now_s;
 			return NULL;
+		}
 	if (n != 0)
 		meter_slots_grown(memory(g));
 	slot = meter_slot_add(memory(g), id, g->now_s);
@@ -263,16 +295,15 @@ static void binding_event(struct guard *g, const struct binding *b,
 
 /* -------------------------------------------------------------- connections */
 
-void gauge_connected(struct guard *g, struct binding *b)
+void gauge_is_connected(struct guard *g, const struct binding *b)
 {
 	struct meter_slot *s = b->badge->slot;
 	uint32_t generation = (uint32_t)LOAD(g->meter->generation);
 	uint8_t address[16];
 
 	address_bytes(b->address, address);
-	b->since_s = g->now_s;
 	meter_slot_connect(
-		s, b->badge->certificate.fingerprint, address, g->now_s);
+		s, b->badge->certificate.fingerprint, address, b->since_s);
 	/* What a broker before this one counted has ended with it. */
 	if (LOAD(s->generation) != generation) {
 		STORE(s->connections, 0);
@@ -280,8 +311,14 @@ void gauge_connected(struct guard *g, struct binding *b)
 	}
 	STORE(s->connections, LOAD(s->connections) + 1);
 	STORE(s->last_seen_s, g->now_s);
-	count(b->badge, COUNTER_CONNECTS, 1);
 	count_i64(&g->meter->connected, 1);
+}
+
+void gauge_connected(struct guard *g, struct binding *b)
+{
+	b->since_s = g->now_s;
+	gauge_is_connected(g, b);
+	count(b->badge, COUNTER_CONNECTS, 1);
 	binding_event(g, b, EVENT_CONNECT, 0);
 }
 

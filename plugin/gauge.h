@@ -21,6 +21,7 @@
 struct badge;
 struct binding;
 struct guard;
+struct segment;
 struct usage;
 
 struct gauge {
@@ -34,11 +35,16 @@ struct gauge {
 	 * power of two, an entry is an index plus one. */
 	uint32_t *by_hash;
 	size_t cap_by_hash;
+	int64_t full_s; /* Unix time: when there was no room for a slot last */
 	struct meter_slot nobody;
 };
 
 /* Reads what the open segment holds. False: no memory. */
 MUST bool gauge_begin(struct guard *g);
+/* Before the plugin counts in another segment: is there room to begin in it;
+ * and once g->segment and g->meter are the other one's. */
+bool gauge_fits(const struct segment *fresh);
+void gauge_again(struct guard *g);
 /* The broker stops: all connections end. */
 void gauge_end(struct guard *g);
 void gauge_fini(struct gauge *x);
@@ -59,6 +65,8 @@ void gauge_device(struct guard *g, struct badge *b);
 /* B was admitted; B's connection has ended; B took over from a connected OLD. */
 void gauge_connected(struct guard *g, struct binding *b);
 void gauge_disconnected(struct guard *g, const struct binding *b);
+/* What the slot says of a connection that lasts: again, in another segment. */
+void gauge_is_connected(struct guard *g, const struct binding *b);
 void gauge_takeover(struct guard *g, const struct binding *old);
 
 /* A request was refused, or observed. BADGE: whose; NULL: of a stranger. */

@@ -16,6 +16,7 @@
 #include "plugin/kick.h"
 #include "plugin/ledger.h"
 #include "plugin/outcome.h"
+#include "plugin/refit.h"
 #include "plugin/refusal.h"
 
 #include <limits.h>
@@ -43,6 +44,7 @@ struct guard {
 	struct follow follow;
 	struct gauge gauge;
 	struct wires wires;
+	struct refit refit;
 	struct refusal_log refusals, event_limit;
 	void *leaving; /* given by the broker, see admission_disconnect(): the
 			* certificate of who disconnected last, or NULL */

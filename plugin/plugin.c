@@ -117,6 +117,7 @@ static void work(struct guard *g)
 		g->reloads++;
 	g->reloading = false;
 	read_clock(g);
+	refit_tick(g);
 	follow_tick(g);
 	ended = kick_run(&g->kicks, &g->outcomes, &by, KICK_BUDGET_NS);
 	if (ended != 0)

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE /* faccessat with AT_EACCESS */
 #include "plugin/start.h"
 
+#include "io/segment_guard.h"
 #include "io/x509.h"
 #include "plugin/follow_file.h"
 #include "plugin/report.h"
@@ -130,6 +131,9 @@ static bool open_segment(struct guard *g, struct err *e)
 		return false;
 	if (note[0] != '\0')
 		report(MOSQ_LOG_WARNING, "%s", note);
+	if (!segment_guard_begin(
+		    g->segment.mem, g->segment.size, g->segment.fd, e))
+		return false;
 	m = segment_header(&g->segment);
 	g->meter = m;
 	count_u64(&m->generation, 1);
@@ -174,6 +178,7 @@ void stop(struct guard *g)
 	ledger_fini(&g->ledger);
 	gauge_fini(&g->gauge);
 	follow_close(g);
+	segment_guard_end();
 	segment_close(&g->segment);
 	X509_free(g->leaving);
 	g->leaving = NULL;

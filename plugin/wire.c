@@ -226,6 +226,16 @@ void wire_release(struct wire **owner)
 	*owner = NULL;
 }
 
+void wires_move(struct wires *w, struct meter_header *strangers,
+	struct meter_slot *slot, struct meter_class *total)
+{
+	w->strangers = strangers;
+	for (struct wire *x = w->bound.first; x != NULL; x = x->next) {
+		x->slot = slot;
+		x->total = total;
+	}
+}
+
 void wires_flush(struct wires *w)
 {
 	while (w->dirty != NULL) {

@@ -82,6 +82,11 @@ static inline void wire_touch(struct wires *w, struct wire *x)
 	w->dirty = x;
 }
 
+/* All that is bound is counted for SLOT and TOTAL from here on, and strangers
+ * in STRANGERS. */
+void wires_move(struct wires *w, struct meter_header *strangers,
+	struct meter_slot *slot, struct meter_class *total);
+
 /* Counts those that were touched. */
 void wires_flush(struct wires *w);
 /* Counts at most N of the others, those counted longest ago first, and looks

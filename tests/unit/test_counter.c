@@ -4,12 +4,13 @@
  * and documentation can be made from it.
  */
 #include "core/counter.h"
-#include "core/meter_slot.h"
+#include "core/event.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -150,6 +151,50 @@ static void test_places(void **state)
 			COUNTERS * sizeof(uint64_t));
 }
 
+static char page[65536];
+
+static void read_page(void)
+{
+	FILE *f = fopen(WEIR_SOURCE_DIR "/docs/METER.md", "r");
+	size_t n;
+
+	assert_non_null(f);
+	n = fread(page, 1, sizeof page - 1, f);
+	assert_int_equal(fclose(f), 0);
+	assert_true(n > 0 && n < sizeof page - 1);
+	page[n] = '\0';
+}
+
+/* docs/METER.md has each line of the tables, and nothing between. */
+static void test_page(void **state)
+{
+	char line[512], next[1024];
+
+	(void)state;
+	read_page();
+	for (int i = 0; i < COUNTERS; i++) {
+		enum counter c = (enum counter)i;
+
+		(void)snprintf(line, sizeof line, "| `%s` | %s | %s |\n",
+			counter_name(c), counter_unit(c), counter_text(c));
+		assert_non_null(strstr(page, line));
+		(void)snprintf(next, sizeof next, "%s| `%s` |", line,
+			i + 1 < COUNTERS ? counter_name((enum counter)(i + 1))
+					 : "");
+		assert_int_equal(strstr(page, next) != NULL, i + 1 < COUNTERS);
+	}
+	for (int i = EVENT_NONE + 1; i < EVENT_TYPES; i++) {
+		enum event_type t = (enum event_type)i;
+
+		(void)snprintf(line, sizeof line, "| `%s` | %d | %s | %s%s|\n",
+			event_name(t), i, event_text(t), event_value(t),
+			event_value(t)[0] != '\0' ? " " : "");
+		assert_non_null(strstr(page, line));
+	}
+	(void)snprintf(line, sizeof line, "` | %d | ", EVENT_TYPES);
+	assert_null(strstr(page, line));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -158,6 +203,7 @@ int main(void)
 		cmocka_unit_test(test_unique),
 		cmocka_unit_test(test_families),
 		cmocka_unit_test(test_places),
+		cmocka_unit_test(test_page),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

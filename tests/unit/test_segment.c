@@ -204,6 +204,131 @@ static void test_cut_short(void **state)
 	segment_close(&w);
 }
 
+static size_t slot_take(const struct segment *w, const char *id)
+{
+	struct meter_range need[2];
+	size_t n;
+
+	assert_true(meter_slots_need(w->mem, need, &n));
+	for (size_t i = 0; i < n; i++)
+		assert_true(segment_reserve(w, need[i]));
+	if (n != 0)
+		meter_slots_grown(w->mem);
+	return meter_slot_add(w->mem, str_from(id), 1);
+}
+
+/* 1,025 devices: one step and one more. */
+static void test_growth(void **state)
+{
+	struct segment w = {0}, r = {0};
+	char id[16];
+	struct err e;
+
+	(void)state;
+	assert_true(segment_open_write(path, &w, note, sizeof note, &e));
+	assert_true(segment_open_read(path, &r, &e));
+	for (unsigned i = 0; i <= METER_SLOTS_STEP; i++) {
+		(void)snprintf(id, sizeof id, "dev-%u", i);
+		assert_int_equal(slot_take(&w, id), i);
+	}
+	/* The reader sees no more than it has mapped, until it looks again. */
+	assert_int_equal(meter_slots(segment_map(&r)), 0);
+	assert_int_equal(
+		meter_slot_find(segment_map(&r), STR("dev-7")), METER_NONE);
+	assert_true(segment_refresh(&r, &e));
+	assert_int_equal(meter_slots(segment_map(&r)), METER_SLOTS_STEP + 1);
+	assert_int_equal(
+		meter_slot_find(segment_map(&r), STR("dev-1024")), 1024);
+	/* One that is cut cannot be looked at again, and stays as it was. */
+	assert_int_equal(truncate(path, METER_SIZE_MIN), 0);
+	assert_false(segment_refresh(&r, &e));
+	assert_true(r.mem != NULL && r.size > METER_SIZE_MIN);
+	segment_close(&r);
+	segment_close(&w);
+}
+
+/* Copied by something that leaves holes out: all that is used is allocated
+ * again before it is touched. */
+static void test_sparse_copy(void **state)
+{
+	struct segment w = {0};
+	char copy[128], command[320];
+	struct stat st;
+	struct err e;
+
+	(void)state;
+	assert_true(segment_open_write(path, &w, note, sizeof note, &e));
+	assert_int_equal(slot_take(&w, "dev-1"), 0);
+	segment_close(&w);
+	(void)snprintf(copy, sizeof copy, "%s.copy", path);
+	(void)snprintf(command, sizeof command, "cp --sparse=always %s %s",
+		path, copy);
+	// NOLINTNEXTLINE(cert-env33-c,concurrency-mt-unsafe): a fixed command
+	assert_int_equal(system(command), 0);
+	assert_int_equal(stat(copy, &st), 0);
+	assert_true(st.st_blocks * 512 < (off_t)METER_RULES_AT);
+	assert_true(segment_open_write(copy, &w, note, sizeof note, &e));
+	assert_string_equal(note, "");
+	assert_int_equal(stat(copy, &st), 0);
+	assert_true(st.st_blocks * 512 >=
+		    (off_t)(METER_RULES_AT + METER_SLOTS_STEP * 760u));
+	assert_int_equal(meter_slot_find(segment_map(&w), STR("dev-1")), 0);
+	segment_close(&w);
+}
+
+static void test_other_version(void **state)
+{
+	struct segment w = {0}, r = {0};
+	struct err e;
+
+	(void)state;
+	assert_true(segment_open_write(path, &w, note, sizeof note, &e));
+	segment_header(&w)->version = METER_VERSION + 1;
+	segment_close(&w);
+	assert_false(segment_open_read(path, &r, &e));
+	assert_non_null(strstr(e.msg, "another version"));
+	assert_true(segment_open_write(path, &w, note, sizeof note, &e));
+	assert_non_null(strstr(note, "another version; set aside"));
+	assert_int_equal(segment_header(&w)->version, METER_VERSION);
+	segment_close(&w);
+}
+
+static void test_replace(void **state)
+{
+	struct segment w[3] = {{0}, {0}, {0}};
+	struct err e;
+
+	(void)state;
+	assert_true(segment_open_write(path, &w[0], note, sizeof note, &e));
+	assert_true(segment_holds(path, &w[0], METER_SIZE_MIN));
+	assert_false(segment_holds(path, &w[0], METER_SIZE_MIN + 1));
+	/* Cut: set aside, also twice in a second. */
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(truncate(path, 0), 0);
+		assert_false(segment_holds(path, &w[i], METER_SIZE_MIN));
+		assert_true(segment_replace(
+			path, &w[i], &w[i + 1], note, sizeof note, &e));
+		assert_non_null(strstr(note, "cut short"));
+		assert_true(segment_holds(path, &w[i + 1], METER_SIZE_MIN));
+		segment_close(&w[i]);
+	}
+	/* Gone. */
+	assert_int_equal(unlink(path), 0);
+	assert_false(segment_holds(path, &w[2], METER_SIZE_MIN));
+	assert_true(segment_replace(path, &w[2], &w[0], note, sizeof note, &e));
+	assert_non_null(strstr(note, "taken away"));
+	segment_close(&w[2]);
+	/* Another broker's in its place: not taken from it. */
+	assert_int_equal(unlink(path), 0);
+	assert_true(segment_open_write(path, &w[1], note, sizeof note, &e));
+	assert_false(
+		segment_replace(path, &w[0], &w[2], note, sizeof note, &e));
+	assert_int_equal(e.code, ERR_CONFLICT);
+	assert_null(w[2].mem);
+	segment_close(&w[0]);
+	segment_close(&w[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -222,6 +347,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_cut_short, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_growth, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_sparse_copy, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_other_version, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_replace, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
