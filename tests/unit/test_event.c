@@ -8,7 +8,11 @@
 
 #include <cmocka.h>
 
-#define SAFE (METER_EVENTS - 16u) /* what one who was overtaken goes on with */
+#define RING ((uint64_t)METER_EVENTS)
+#define SAFE (RING - 16)
+#define TURN(n)                                                                \
+	(2 * (uint64_t)(n) +                                                   \
+		2) /* of event N when it is there */ /* what one who was overtaken goes on with */
 
 static struct meter_header *header(void *mem)
 {
@@ -18,7 +22,7 @@ static struct meter_header *header(void *mem)
 static struct meter_event *entry(void *mem, uint64_t n)
 {
 	return (struct meter_event *)(void *)((char *)mem + METER_EVENTS_AT) +
-	       n % METER_EVENTS;
+	       n % RING;
 }
 
 static int setup(void **state)
@@ -149,13 +153,13 @@ static void test_in_order(void **state)
 	assert_int_equal(event_head(meter_fixture_map(mem)), 0);
 	assert_int_equal(load(mem, &cursor, &c, &lost), EVENT_READ_NONE);
 	/* Three times round the ring, read as it fills. */
-	for (uint64_t n = 0; n < 3 * METER_EVENTS; n += 96) {
+	for (uint64_t n = 0; n < 3 * RING; n += 96) {
 		store_many(mem, n, 96);
 		while (load(mem, &cursor, &c, &lost) == EVENT_READ_ONE)
 			assert_int_equal(c.e.value, read++);
 		assert_int_equal(lost, 0);
 	}
-	assert_int_equal(read, 3 * METER_EVENTS);
+	assert_int_equal(read, 3 * RING);
 	assert_int_equal(cursor, event_head(meter_fixture_map(mem)));
 }
 
@@ -164,13 +168,12 @@ static void test_overtaken(void **state)
 	static const struct {
 		uint64_t head, cursor, lost;
 	} rows[] = {
-		{METER_EVENTS, 0, 0},     /* full, nothing is gone */
-		{METER_EVENTS + 1, 1, 0}, /* the oldest there is */
-		{METER_EVENTS + 1, 0, METER_EVENTS + 1 - SAFE},
-		{METER_EVENTS + 100, 50, METER_EVENTS + 50 - SAFE},
-		{9 * METER_EVENTS, 0, 9 * METER_EVENTS - SAFE},
-		{9 * METER_EVENTS, 8 * METER_EVENTS - 1,
-			METER_EVENTS + 1 - SAFE},
+		{RING, 0, 0},     /* full, nothing is gone */
+		{RING + 1, 1, 0}, /* the oldest there is */
+		{RING + 1, 0, RING + 1 - SAFE},
+		{RING + 100, 50, RING + 50 - SAFE},
+		{9 * RING, 0, 9 * RING - SAFE},
+		{9 * RING, 8 * RING - 1, RING + 1 - SAFE},
 	};
 
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -201,7 +204,7 @@ static void test_overtaken(void **state)
 static void test_beyond_head(void **state)
 {
 	static const uint64_t cursors[] = {
-		6, 7, METER_EVENTS, UINT64_MAX - 1, UINT64_MAX};
+		6, 7, RING, UINT64_MAX - 1, UINT64_MAX};
 	struct event_copy c;
 	void *mem = *state;
 
@@ -237,8 +240,8 @@ static void test_died_inside(void **state)
 
 static void test_hostile_turn(void **state)
 {
-	static const uint64_t turns[] = {0, 1, 2 * 3 + 1, 2 * 3, 2 * 4 + 2,
-		2 * (3 + METER_EVENTS) + 2, UINT64_MAX};
+	static const uint64_t turns[] = {0, 1, TURN(3) - 1, TURN(3) - 2,
+		TURN(4), TURN(3 + RING), UINT64_MAX};
 	struct event_copy c;
 	void *mem = *state;
 
@@ -259,8 +262,8 @@ static void test_hostile_turn(void **state)
 /* Whatever the head says, a reader is done after a ring's worth of calls. */
 static void test_hostile_head(void **state)
 {
-	static const uint64_t heads[] = {11, METER_EVENTS, METER_EVENTS + 1,
-		UINT64_MAX / 2, UINT64_MAX - 1, UINT64_MAX};
+	static const uint64_t heads[] = {
+		11, RING, RING + 1, UINT64_MAX / 2, UINT64_MAX - 1, UINT64_MAX};
 	struct event_copy c;
 	void *mem = *state;
 
@@ -278,9 +281,9 @@ static void test_hostile_head(void **state)
 				break;
 			assert_int_equal(r, EVENT_READ_LOST);
 			assert_true(cursor - before == lost && lost != 0);
-		} while (++calls <= METER_EVENTS);
+		} while (++calls <= RING);
 		assert_true(cursor == heads[i]);
-		assert_true(calls <= METER_EVENTS);
+		assert_true(calls <= RING);
 	}
 	/* Back behind the cursor: to the head, as in a new segment. */
 	{
