@@ -43,7 +43,7 @@ static uint32_t find(const void *mem, const char *id)
 /* ------------------------------------------------------------------- index */
 
 /* The plain list that the index is compared with. */
-static struct list {
+static struct {
 	char id[MANY][DEVICE_ID_MAX + 1];
 } list;
 
@@ -60,40 +60,39 @@ static size_t random_id(struct rng *r, uint32_t i, char out[static 65])
 	return n;
 }
 
-static void check_all(void *mem, const struct list *l, uint32_t n)
+static void check_all(void *mem, uint32_t n)
 {
 	char own[DEVICE_ID_MAX + 1];
 
 	assert_int_equal(meter_slots(meter_fixture_map(mem)), n);
 	for (uint32_t i = 0; i < n; i++) {
-		assert_int_equal(find(mem, l->id[i]), i);
+		assert_int_equal(find(mem, list.id[i]), i);
 		assert_int_equal(
 			meter_slot_id(
 				meter_slot_at(meter_fixture_map(mem), i), own),
-			strlen(l->id[i]));
-		assert_string_equal(own, l->id[i]);
+			strlen(list.id[i]));
+		assert_string_equal(own, list.id[i]);
 	}
 	for (uint32_t i = n; i < MANY; i += 97)
-		assert_int_equal(find(mem, l->id[i]), METER_NONE);
+		assert_int_equal(find(mem, list.id[i]), METER_NONE);
 }
 
 static void test_growth(void **state)
 {
-	struct list *l = &list;
 	struct rng r = {20261125};
 	void *mem = *state;
 
 	for (uint32_t i = 0; i < MANY; i++)
-		(void)random_id(&r, i, l->id[i]);
+		(void)random_id(&r, i, list.id[i]);
 	for (uint32_t i = 0; i < MANY; i++) {
 		if (i % METER_SLOTS_STEP == 1 || i == METER_SLOTS_STEP)
-			check_all(mem, l, i);
-		assert_int_equal(find(mem, l->id[i]), METER_NONE);
+			check_all(mem, i);
+		assert_int_equal(find(mem, list.id[i]), METER_NONE);
 		assert_int_equal(
-			meter_fixture_slot(mem, str_from(l->id[i])), i);
+			meter_fixture_slot(mem, str_from(list.id[i])), i);
 		assert_null(meter_problem(mem, (size_t)header(mem)->size));
 	}
-	check_all(mem, l, MANY);
+	check_all(mem, MANY);
 	assert_int_equal(header(mem)->cap_slots, 9 * METER_SLOTS_STEP);
 }
 
