@@ -127,7 +127,7 @@ def main():
         done = subprocess.run(
             [BUILD / "bin" / "bench_million", full.state, str(N)],
             capture_output=True, text=True, check=True)
-        mean, median = done.stdout.split()
+        mean, median, grown = done.stdout.split()
         size = (full.state / "registry.db").stat().st_size
         print(f"filled and asked in {time.monotonic() - begin:.0f} s",
               flush=True)
@@ -139,6 +139,8 @@ def main():
              "50"),
             ("broker's own memory after 100 connects, above the same", "MB",
              f"{(used_n - used_0) / 1024:+.1f}", "10"),
+            ("memory that 10,000 connects of different devices take", "MB",
+             f"{int(grown) / 1024:+.1f}", "10"),
             ("what a connect asks of the registry", "µs",
              f"{median} (mean {mean})", "50")]
         name = f"device-{N // 2:07d}"
