@@ -3,14 +3,11 @@
  * weir device: who exists.
  */
 #include "cli/device_cmd.h"
-#include "cli/class_text.h"
-#include "cli/command.h"
 #include "cli/device_attrs.h"
 #include "cli/output.h"
 #include "cli/records.h"
 #include "cli/values.h"
 #include "cli/wait.h"
-#include "io/x509.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -31,18 +28,6 @@ static bool read_class(const struct cli *c, struct device *d, struct err *e)
 			name);
 	(void)snprintf(d->class_name, sizeof(d->class_name), "%s", name);
 	return true;
-}
-
-/* --mode enforce|observe into *out, which is as it was without; *given. */
-static bool read_mode(
-	const struct cli *c, bool *out, bool *given, struct err *e)
-{
-	const char *name = args_get(c->args, "mode");
-
-	*given = name != NULL;
-	return name == NULL || mode_find(name, out) ||
-	       err_set(e, ERR_INPUT, "--mode '%.40s' is not %s or %s", name,
-		       mode_text(false), mode_text(true));
 }
 
 /* One of --iccid, --imsi, --imei, --eid; empty takes it away. */
@@ -86,25 +71,12 @@ static bool read_options(const struct cli *c, struct device *d, struct err *e)
 {
 	bool given;
 
-	return read_class(c, d, e) && read_mode(c, &d->observe, &given, e) &&
+	return read_class(c, d, e) &&
+	       device_read_mode(c, &d->observe, &given, e) &&
 	       read_simids(c, d, e);
 }
 
 /* ------------------------------------------------------------------ add, set */
-
-static bool look_up(
-	struct registry *r, struct str id, struct device *out, struct err *e)
-{
-	bool found;
-
-	if (!registry_device(r, id, out, &found, e))
-		return false;
-	if (!found)
-		return err_set(e, ERR_NOT_FOUND,
-			"device '%.*s' is not registered; see weir device list",
-			STR_ARG(id));
-	return true;
-}
 
 /* Prints the device as the registry now has it, after DONE was done to it;
  * and what came of waiting, unless W is NULL. */
@@ -113,7 +85,7 @@ static bool report(const struct cli *c, struct registry *r, const char *done,
 {
 	struct device d = {.id_len = 0};
 
-	if (!look_up(r, cli_word(c, 0), &d, e))
+	if (!device_look_up(r, cli_word(c, 0), &d, e))
 		return false;
 	if (c->json) {
 		cJSON *o = device_json(&d, c->now_s);
@@ -189,7 +161,7 @@ static bool set_committed(const struct cli *c, struct registry *r,
 	bool done;
 
 	if (!registry_heads(r, &heads, e) ||
-		!look_up(r, cli_word(c, 0), &old, e))
+		!device_look_up(r, cli_word(c, 0), &old, e))
 		return false;
 	range->after = heads.change_seq;
 	done = change_device(c, r, &old, e) &&
@@ -232,143 +204,6 @@ static bool device_set(struct cli *c, struct err *e)
 	return done;
 }
 
-/* ---------------------------------------------------------------- show, list */
-
-struct credential_rows {
-	const struct cli *c;
-	cJSON *list; /* JSON; else: */
-	struct table *table;
-};
-
-static bool show_credential(void *ctx, const struct credential *cr)
-{
-	struct credential_rows *rows = ctx;
-	char until[TIME_TEXT], hex[2 * FINGERPRINT_LEN + 1];
-
-	if (rows->c->json) {
-		json_push(rows->list, credential_json(cr));
-		return true;
-	}
-	fingerprint_format(cr->fingerprint, hex);
-	time_format(cr->not_after_s, until);
-	table_row(rows->table,
-		(const char *const[]){
-			hex, credential_state(cr, rows->c->now_s), until});
-	return true;
-}
-
-static bool show(const struct cli *c, struct registry *r,
-	const struct device *d, struct err *e)
-{
-	static const char *const heads[] = {
-		"CERTIFICATE (SHA-256)", "STATUS", "NOT AFTER"};
-	struct credential_filter f = {.device_id = d->id};
-	struct credential_rows rows = {.c = c};
-	cJSON *o = NULL;
-	bool done;
-
-	if (c->json) {
-		o = device_json(d, c->now_s);
-		rows.list = json_array(o, "credentials");
-	} else {
-		rows.table = table_new(heads, 3);
-	}
-	done = registry_credentials(r, &f, show_credential, &rows, e);
-	if (done && c->json) {
-		json_print(o);
-		o = NULL;
-	} else if (done) {
-		device_print(c, d);
-		(void)putchar('\n');
-		table_print(rows.table);
-	}
-	cJSON_Delete(o);
-	table_free(&rows.table);
-	return done;
-}
-
-static bool device_show(struct cli *c, struct err *e)
-{
-	struct device d = {.id_len = 0};
-	struct registry *r = NULL;
-	bool done;
-
-	if (!cli_registry(c, REGISTRY_READ, &r, e))
-		return false;
-	done = look_up(r, cli_word(c, 0), &d, e) && show(c, r, &d, e);
-	if (done && !c->json)
-		warn_unless_class(r, d.class_name);
-	device_fini(&d);
-	registry_close(&r);
-	return done;
-}
-
-struct device_rows {
-	const struct cli *c;
-	enum device_status status; /* effective; DEVICE_NONE: any */
-	bool by_mode, observe;     /* by_mode: only those of that mode */
-	struct table *table;
-};
-
-static bool list_device(void *ctx, const struct device *d)
-{
-	struct device_rows *rows = ctx;
-	enum device_status status = device_effective(d, rows->c->now_s);
-	char masked[SIMID_KINDS][SIMID_MAX + 1];
-	const char *ids[SIMID_KINDS];
-
-	if (rows->status != DEVICE_NONE && rows->status != status)
-		return true;
-	if (rows->by_mode && rows->observe != d->observe)
-		return true;
-	if (rows->c->json) {
-		json_print(device_json(d, rows->c->now_s));
-		return output_ok();
-	}
-	for (unsigned k = SIMID_NONE; k < SIMID_KINDS; k++)
-		ids[k] = simid_text(&d->sim[k], rows->c->show_ids, masked[k]);
-	table_row(rows->table,
-		(const char *const[]){d->id, d->class_name,
-			device_status_name(status),
-			d->observe ? mode_text(true) : NULL, ids[SIMID_ICCID],
-			ids[SIMID_IMSI], ids[SIMID_IMEI], ids[SIMID_EID]});
-	return true;
-}
-
-static bool device_list(struct cli *c, struct err *e)
-{
-	static const char *const heads[] = {"DEVICE", "CLASS", "STATUS", "MODE",
-		"ICCID", "IMSI", "IMEI", "EID"};
-	struct device_filter f = {.class_name = args_get(c->args, "class")};
-	struct device_rows rows = {.c = c};
-	const char *status = args_get(c->args, "status");
-	struct registry *r = NULL;
-	bool done;
-
-	if (status != NULL) {
-		rows.status = device_status_find(str_from(status));
-		if (rows.status == DEVICE_NONE)
-			return err_set(e, ERR_INPUT,
-				"--status '%.40s' is not active, suspended, "
-				"quarantined or retired",
-				status);
-	}
-	if (!read_mode(c, &rows.observe, &rows.by_mode, e))
-		return false;
-	/* A suspended device may be active again, its time being over. */
-	if (rows.status != DEVICE_ACTIVE)
-		f.status = rows.status;
-	if (!cli_registry(c, REGISTRY_READ, &r, e))
-		return false;
-	rows.table = table_new(heads, 8);
-	done = registry_devices(r, &f, list_device, &rows, e);
-	if (done && !c->json)
-		table_print(rows.table);
-	table_free(&rows.table);
-	registry_close(&r);
-	return done;
-}
-
 /* ---------------------------------------------------------------------- table */
 
 #define DEVICE_OPTIONS                                                         \
@@ -400,15 +235,6 @@ static const struct opt ADD_OPTIONS[] = {
 static const struct opt SET_OPTIONS[] = {
 	DEVICE_OPTIONS,
 	WAIT_OPTION,
-	{NULL, '\0', OPT_FLAG, NULL, NULL},
-};
-
-static const struct opt LIST_OPTIONS[] = {
-	{"class", '\0', OPT_VALUE, "C", "only devices of this class"},
-	{"status", '\0', OPT_VALUE, "S",
-		"only active, suspended, quarantined or retired ones"},
-	{"mode", '\0', OPT_VALUE, "M",
-		"only those that enforce, or that observe"},
 	{NULL, '\0', OPT_FLAG, NULL, NULL},
 };
 
@@ -452,22 +278,25 @@ const struct command device_commands[] = {
 	{
 		.name = "device show",
 		.usage = "ID",
-		.summary = "Show a device and its certificates",
-		.help = "Exit status 1 when the device is not registered.\n\n"
+		.summary = "Show a device, its certificates, and when it was "
+			   "last there",
+		.help = "With its last connect and its last refusal, as the "
+			"meter has them. Exit status 1\nwhen the device is not "
+			"registered.\n\n"
 			"  weir device show pump-0001 --json\n",
 		.words_min = 1,
 		.words_max = 1,
-		.run = device_show,
+		.run = run_device_show,
 	},
 	{
 		.name = "device list",
-		.usage = "[--class C] [--status S] [--mode M]",
+		.usage = "[--class C] [--status S] [--mode M] [--connected]",
 		.summary = "List devices",
 		.help = "SIM identifiers are masked; --show-ids prints them "
 			"whole, and so does --json.\n\n"
 			"  weir device list --class pump --status suspended\n",
-		.options = LIST_OPTIONS,
-		.run = device_list,
+		.options = DEVICE_LIST_OPTIONS,
+		.run = run_device_list,
 	},
 	{
 		.name = "device find",

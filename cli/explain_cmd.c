@@ -103,6 +103,7 @@ static bool explain_one(struct cli *c, struct registry *r,
 {
 	struct explained x = {.policy = policy, .revision = revision};
 	struct asked asked;
+	bool done = true;
 
 	x.asked = &asked;
 	x.id = cli_word(c, 0);
@@ -114,14 +115,14 @@ static bool explain_one(struct cli *c, struct registry *r,
 			"there is no device '%.*s'; see weir device list",
 			STR_ARG(x.id));
 	if (x.what.action == ACTION_NONE) {
-		explain_summary(c, &x);
+		done = explain_summary(c, &x, e);
 	} else {
 		x.decision = decide(policy, &asked.who, &x.what);
 		c->answer_no = x.decision.verdict == VERDICT_REFUSED;
 		explain_print(c, &x);
 	}
 	asked_fini(&asked);
-	return true;
+	return done;
 }
 
 static bool run_explain(struct cli *c, struct err *e)
@@ -170,7 +171,8 @@ const struct command explain_commands[] = {
 			"broker. Exit status 0: allowed,\nor observed: allowed "
 			"only because its class or the device is in observe "
 			"mode; 1: refused.\nWithout an action: all that the "
-			"device may do. What the device has used of its "
+			"device may do, and its last refusal. What the device "
+			"has used of its "
 			"class's\nlimits is not known here, so rate and quota "
 			"are never the answer.\n\n"
 			"  weir explain pump-1 publish plant/pump-1/state "

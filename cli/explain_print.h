@@ -27,7 +27,9 @@ void explain_observers_json(cJSON *o, const struct explained *x);
 /* One request: verdict, reason, rule, and on a refusal what would help. */
 void explain_print(const struct cli *c, const struct explained *x);
 
-/* All that the device, which is there, may do; what is now_s only. */
-void explain_summary(const struct cli *c, const struct explained *x);
+/* All that the device, which is there, may do, and what it did last; what is
+ * now_s only. */
+MUST bool explain_summary(
+	const struct cli *c, const struct explained *x, struct err *e);
 
 #endif

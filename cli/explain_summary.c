@@ -4,6 +4,7 @@
  */
 #include "cli/class_text.h"
 #include "cli/explain_print.h"
+#include "cli/meter_device.h"
 #include "cli/output.h"
 #include "cli/remedy.h"
 #include "core/explain.h"
@@ -138,8 +139,14 @@ static void print_limits(const struct explained *x)
 				    "is not known here");
 }
 
-static void print_people(
-	const struct cli *c, const struct explained *x, struct decision connect)
+/* What the meter has of the device. */
+struct seen {
+	struct meter_watch w;
+	struct meter_device d;
+};
+
+static void print_people(const struct cli *c, const struct explained *x,
+	struct decision connect, const struct seen *seen)
 {
 	static const char *const heads[] = {
 		"ACTION", "TOPIC", "LIMITS", "RULE"};
@@ -162,6 +169,7 @@ static void print_people(
 	print_client_ids(x);
 	print_mode(x);
 	print_limits(x);
+	meter_device_print(&seen->w, &seen->d);
 	each_rule(x, ACTION_PUBLISH, !c->show_ids, add_row, t);
 	each_rule(x, ACTION_SUBSCRIBE, !c->show_ids, add_row, t);
 	(void)putchar('\n');
@@ -204,7 +212,8 @@ static void push_rule(void *ctx, enum action action, const struct line *l)
 	free(template);
 }
 
-static void print_json(const struct explained *x, struct decision connect)
+static void print_json(const struct explained *x, struct decision connect,
+	const struct seen *seen)
 {
 	const struct device *d = &x->asked->device;
 	cJSON *o = json_new(), *v, *ids;
@@ -225,6 +234,7 @@ static void print_json(const struct explained *x, struct decision connect)
 			    x->asked->who.class, i, d, id, sizeof(id)) != 0;
 		i++)
 		json_push(ids, cJSON_CreateString(id));
+	meter_device_json(o, &seen->w, &seen->d);
 	explain_observers_json(o, x);
 	class_limits_json(o, x->asked->who.class);
 	each_rule(
@@ -235,21 +245,28 @@ static void print_json(const struct explained *x, struct decision connect)
 }
 
 /* The client id that the class allows first: ${device} is not always. */
-void explain_summary(const struct cli *c, const struct explained *x)
+bool explain_summary(
+	const struct cli *c, const struct explained *x, struct err *e)
 {
 	struct request what = {.action = ACTION_CONNECT,
 		.topic = x->id,
 		.now_s = x->what.now_s};
 	struct decision connect;
+	struct seen seen;
 	char id[160];
 
+	if (!meter_watch_open(c, &seen.w, e))
+		return false;
+	(void)meter_device_find(&seen.w, x->id, &seen.d);
 	if (x->asked->who.class != NULL &&
 		explain_client_id(x->asked->who.class, 0, &x->asked->device, id,
 			sizeof(id)) != 0)
 		what.topic = str_from(id);
 	connect = decide(x->policy, &x->asked->who, &what);
 	if (c->json)
-		print_json(x, connect);
+		print_json(x, connect, &seen);
 	else
-		print_people(c, x, connect);
+		print_people(c, x, connect, &seen);
+	meter_watch_close(&seen.w);
+	return true;
 }

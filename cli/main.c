@@ -29,6 +29,9 @@ static const struct command *const FAMILIES[] = {
 	cert_commands,
 	policy_commands,
 	explain_commands,
+	top_commands,
+	usage_commands,
+	tail_commands,
 	audit_commands,
 };
 static const struct commands ALL = {

@@ -164,7 +164,8 @@ struct cell {
 struct table {
 	const char *const *heads;
 	size_t n_cols, n_rows, cap;
-	struct cell *cells; /* row after row */
+	size_t right, n_right; /* these columns are aligned at the right */
+	struct cell *cells;    /* row after row */
 	size_t *widths;
 };
 
@@ -178,6 +179,12 @@ struct table *table_new(const char *const *heads, size_t n)
 	for (size_t i = 0; i < n; i++)
 		t->widths[i] = strlen(heads[i]);
 	return t;
+}
+
+void table_right(struct table *t, size_t from, size_t n)
+{
+	t->right = from;
+	t->n_right = n;
 }
 
 void table_row(struct table *t, const char *const *cells)
@@ -212,7 +219,11 @@ static void print_row(const struct table *t, const struct cell *row)
 		const char *text = row != NULL ? row[i].text : t->heads[i];
 		size_t width = row != NULL ? row[i].width : strlen(text);
 
-		if (width != 0) {
+		if (i - t->right < t->n_right) {
+			blanks += t->widths[i] - width;
+			width = t->widths[i];
+		}
+		if (text[0] != '\0') {
 			(void)printf("%*s%s", (int)blanks, "", text);
 			blanks = 0;
 		}
@@ -292,6 +303,13 @@ void json_int(cJSON *o, const char *key, int64_t value)
 {
 	/* Revisions, counts and times stay far below 2^53. */
 	(void)need(cJSON_AddNumberToObject(o, key, (double)value));
+}
+
+void json_decimal(cJSON *o, const char *key, double value)
+{
+	/* Rates: not negative, far below 2^53. */
+	(void)need(cJSON_AddNumberToObject(
+		o, key, (double)(int64_t)(value * 1000 + 0.5) / 1000));
 }
 
 void json_time(cJSON *o, const char *key, int64_t unix_s)

@@ -53,6 +53,8 @@ struct table;
 
 /* HEADS (kept) are the N column headings. Free with table_free. */
 struct table *table_new(const char *const *heads, size_t n);
+/* Numbers: N columns from FROM on are aligned at the right. */
+void table_right(struct table *t, size_t from, size_t n);
 /* Adds a row of as many CELLS (borrowed; NULL is empty). */
 void table_row(struct table *t, const char *const *cells);
 /* Prints headings and rows; nothing when there are no rows. */
@@ -69,6 +71,8 @@ cJSON *json_object(cJSON *o, const char *key);
 void json_push(cJSON *array, cJSON *item); /* ITEM is taken */
 void json_str(cJSON *o, const char *key, const char *value);
 void json_int(cJSON *o, const char *key, int64_t value);
+/* To the thousandth. */
+void json_decimal(cJSON *o, const char *key, double value);
 void json_time(cJSON *o, const char *key, int64_t unix_s);
 void json_bool(cJSON *o, const char *key, bool value);
 void json_simid(cJSON *o, const struct simid *id, enum simid_kind kind);

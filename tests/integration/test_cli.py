@@ -301,6 +301,10 @@ def test_device_add_and_show(weir):
     assert added["id"] == "d1"
     shown = weir.json("device", "show", "d1")
     assert shown.pop("credentials") == []
+    # What the broker has of it: test_usage.py.
+    assert [shown.pop(k) for k in ("broker", "connections", "last_connect",
+                                   "last_refusal")] == [
+        "never_ran", 0, None, None]
     assert shown == added
     assert set(shown) == {
         "id", "class", "mode", "status", "effective_status",

@@ -20,7 +20,7 @@ import subprocess
 import pytest
 
 from cli_support import EXAMPLE, REPO, WEIR, Weir, make
-from harness import Broker, Fleet
+from harness import Broker, Fleet, eventually
 
 BUILD = pathlib.Path(WEIR).parents[1]
 CLI_MD = (REPO / "docs" / "CLI.md").read_text()
@@ -29,7 +29,7 @@ TABLE = [json.loads(line) for line in subprocess.run(
     timeout=30).stdout.splitlines()]
 NAMES = [c["name"] for c in TABLE]
 
-ONE, LINES, NONE = "one object", "an object a line", "no JSON of its own"
+ONE, LINES, EMPTY = "one object", "an object a line", "a list, here empty"
 
 
 class Run:
@@ -84,6 +84,9 @@ RUNS = {
     "policy history": Run(json=LINES),
     "policy rollback": Run("--yes"),
     "explain": Run("meter-13"),
+    "top": Run("-n", "3", json=EMPTY),
+    "usage": Run("meter-13"),
+    "tail": Run("--no-follow", json=EMPTY),
     "audit list": Run(json=LINES),
     "audit verify": Run(),
     "audit head": Run(),
@@ -146,7 +149,8 @@ def test_runs(weir, command):
     lines = [json.loads(x) for x in done.stdout.splitlines()]
     assert all(isinstance(x, dict) for x in lines)
     if done.returncode != 3:
-        assert len(lines) == 1 if run.json == ONE else lines
+        assert {ONE: len(lines) == 1, LINES: len(lines) > 0,
+                EMPTY: not lines}[run.json]
 
 
 @every
@@ -272,7 +276,7 @@ def transcripts():
 
 
 POLICY = {"version": 1, "classes": {
-    "pump": {},
+    "pump": {"publish": ["plant/${device}/+"]},
     "meter": {"publish": ["m/${device}/+"]},
     "payment-terminal": {"publish": ["pay/${device}/status"]}}}
 NEXT = {"version": 1, "classes": {**POLICY["classes"], "meter": {
@@ -304,6 +308,21 @@ def pump(fleet, broker, wire):
     fleet.weir("device", "add", "pump-0001", "--class", "pump")
 
 
+def pump_used(fleet, broker, wire):
+    w = wire(broker, fleet.device("pump", id="pump-0001")).admitted()
+    w.publish("plant/pump-0001/state", b"x" * 100)
+    w.publish("plant/x")
+    eventually("the wire is counted", lambda: fleet.json(
+        "usage", "pump-0001")["wire_bytes_out"])
+    return w
+
+
+def pump_gone(fleet, broker, wire):
+    pump_used(fleet, broker, wire).disconnect()
+    eventually("it is gone", lambda: fleet.json(
+        "usage", "pump-0001")["disconnects"])
+
+
 def till(fleet, broker, wire):
     fleet.device("payment-terminal", id="till-7")
 
@@ -314,14 +333,15 @@ def next_policy(fleet, broker, wire):
 
 BEFORE = {"init": bare, "status": one_change, "doctor": identity,
           "suspend": pump_connected, "cert issue": pump, "explain": till,
-          "policy diff": next_policy}
+          "policy diff": next_policy, "usage": pump_used, "tail": pump_gone}
 
 
 def plain(text):
     """What differs from run to run, as placeholders."""
     for pattern, instead in [
             (r"\b[0-9a-f]{64}\b", "HASH"),
-            (r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "TIME"),
+            (r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "TIME"),
+            (r"\b\d+\.\d+\.\d+\.\d+\b", "ADDRESS"), (r"\d+\.\d %", "N %"),
             (r"\b(\d+[dhms])+\b", "DURATION"),
             (r" by \w+$", " by WHO"), (r"(?<![\w.-])\d+(?![\w.-])", "N"),
             (r"[ \t]+", " ")]:
@@ -366,7 +386,7 @@ def test_transcript(command, shown, wire):
         fleet.remove()
     want = [plain(x) for x in shown]
     got = [plain(x) for x in told.splitlines() if x.strip()]
-    if key in ("init", "doctor"):
+    if key in ("init", "doctor", "usage"):
         # Documented in part: each line is there, in this order.
         rest = iter(got)
         assert all(w in rest for w in want if w != "…"), (want, got)
