@@ -66,7 +66,7 @@ def test_every_writing_command_is_here():
              "cert show", "cert list", "policy check", "policy diff",
              "policy show", "policy history", "explain", "audit list",
              "audit verify", "audit head", "ca init", "ca import", "ca server",
-             "ca show", "cert retire-old"}
+             "ca show", "cert retire-old", "top", "tail", "usage"}
     assert sorted(WRITES) == sorted({c["name"] for c in table} - reads)
 
 
