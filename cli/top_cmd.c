@@ -92,7 +92,8 @@ static bool redraw(struct top *t, const struct top_keys *k)
 
 	screen_size(&rows, &columns);
 	top_keys_bottom(k, t, bottom);
-	f = frame(columns, true, bottom);
+	/* Clearing the rest of a full line would take its last character. */
+	f = frame(columns - 1, true, bottom);
 	rows = rows > TOP_HEAD_LINES + 1 ? rows - TOP_HEAD_LINES - 1 : 1;
 	out = open_memstream(&picture, &n);
 	if (out == NULL)
