@@ -23,6 +23,22 @@ void *need_memory(size_t n, size_t size)
 	return p;
 }
 
+FILE *need_stream(char **text, size_t *len)
+{
+	FILE *stream = open_memstream(text, len);
+
+	if (stream == NULL)
+		no_memory();
+	return stream;
+}
+
+void need_stream_end(FILE *stream)
+{
+	/* Into memory, nothing else fails. */
+	if (ferror(stream) != 0 || fclose(stream) != 0)
+		no_memory();
+}
+
 char *need_copy(const char *text)
 {
 	char *p = strdup(text);
@@ -329,6 +345,17 @@ void json_simid(cJSON *o, const struct simid *id, enum simid_kind kind)
 {
 	json_str(o, simid_name(kind),
 		id->kind != SIMID_NONE ? id->digits : NULL);
+}
+
+char *json_quoted(const char *text)
+{
+	cJSON *s = cJSON_CreateString(text);
+	char *quoted = s != NULL ? cJSON_PrintUnformatted(s) : NULL;
+
+	if (quoted == NULL)
+		no_memory();
+	cJSON_Delete(s);
+	return quoted;
 }
 
 void json_print(cJSON *o)

@@ -24,6 +24,11 @@ void *need_memory(size_t n, size_t size);
 /* A copy of TEXT. Given: free(). */
 char *need_copy(const char *text);
 
+/* A stream into *text (given: free()) and *len, which are set by
+ * need_stream_end. */
+FILE *need_stream(char **text, size_t *len);
+void need_stream_end(FILE *stream);
+
 /* `weir: place: msg` on standard error; line and column follow the place. */
 void print_error(const struct err *e);
 /* `weir: …` on standard error: a note or a warning, not a failure. */
@@ -76,6 +81,8 @@ void json_decimal(cJSON *o, const char *key, double value);
 void json_time(cJSON *o, const char *key, int64_t unix_s);
 void json_bool(cJSON *o, const char *key, bool value);
 void json_simid(cJSON *o, const struct simid *id, enum simid_kind kind);
+/* TEXT as JSON writes it, with its quotes. Given: free(). */
+char *json_quoted(const char *text);
 /* Prints O (taken) as one line. */
 void json_print(cJSON *o);
 

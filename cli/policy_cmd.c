@@ -7,6 +7,7 @@
 #include "cli/output.h"
 #include "cli/policy_check_cmd.h"
 #include "cli/policy_diff.h"
+#include "cli/policy_import_cmd.h"
 #include "cli/policy_load.h"
 #include "cli/values.h"
 #include "cli/wait.h"
@@ -386,6 +387,25 @@ const struct command policy_commands[] = {
 		.words_min = 1,
 		.words_max = 1,
 		.run = run_apply,
+	},
+	{
+		.name = "policy import-acl",
+		.usage = "FILE [--class USER=NAME]… [--devices FILE]",
+		.summary = "Make a policy of Mosquitto's acl_file",
+		.help = "Prints a policy in which each user is a device and "
+			"users of equal rights share a class;\nsays on "
+			"standard error which, and what cannot be expressed: "
+			"exit status 1 when\nthere is such a line. Nothing is "
+			"allowed that Mosquitto refused. %c and %u both "
+			"become\n"
+			"${device}: Weir's username is the device's id, and "
+			"so is its client id.\n\n"
+			"  weir policy import-acl /etc/mosquitto/acl "
+			"--devices devices.csv >policy.json\n",
+		.options = POLICY_IMPORT_OPTIONS,
+		.words_min = 1,
+		.words_max = 1,
+		.run = run_policy_import,
 	},
 	{
 		.name = "policy show",

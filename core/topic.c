@@ -170,6 +170,35 @@ bool filter_covered(struct str filter, const struct str *rules, size_t n)
 	return filter_gap(filter, rules, n) == 0;
 }
 
+/* [MQTT-4.7.2-1] keeps a wildcard WILD at the front from "$…", OTHER. */
+static bool dollar_apart(struct str wild, struct str other)
+{
+	return (is_plus(wild) || is_hash(wild)) && other.n != 0 &&
+	       other.p[0] == '$';
+}
+
+bool filter_overlap(struct str a, struct str b)
+{
+	struct levels x = levels_of(a), y = levels_of(b);
+	struct str p = {NULL, 0}, q = {NULL, 0};
+	bool first = true;
+
+	for (;; first = false) {
+		bool more_p = levels_next(&x, &p);
+		bool more_q = levels_next(&y, &q);
+
+		if (first && (dollar_apart(p, q) || dollar_apart(q, p)))
+			return false;
+		/* "#" takes whatever the other has left, nothing too. */
+		if ((more_p && is_hash(p)) || (more_q && is_hash(q)))
+			return true;
+		if (!more_p || !more_q)
+			return more_p == more_q;
+		if (!is_plus(p) && !is_plus(q) && !str_eq(p, q))
+			return false;
+	}
+}
+
 bool share_split(struct str f, struct str *group, struct str *rest)
 {
 	const struct str prefix = STR("$share/");

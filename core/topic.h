@@ -55,6 +55,10 @@ bool topic_match(struct str filter, struct str topic);
  */
 bool filter_covered(struct str filter, const struct str *rules, size_t n);
 
+/* True when some topic is matched by both A and B, valid filters; of "+" and "/#"
+ * too, which only the empty topic would match. O(length). */
+bool filter_overlap(struct str a, struct str b);
+
 /*
  * Where it is not so: the least n for which no rule matches g_n, so that g_n
  * is a topic that FILTER matches and none of RULES does. 0: all are covered.

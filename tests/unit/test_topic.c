@@ -239,6 +239,73 @@ static void test_cover_pitfalls(void **state)
 	assert_gap("a/#", 0, "#");
 }
 
+/* The N-th text of up to MAX levels out of the N_WORDS WORDS, into OUT; its
+ * length, 0 for none. */
+static size_t nth_text(size_t n, size_t max, const char *const *words,
+	size_t n_words, char *out)
+{
+	size_t len = 0, levels = 1, count = n_words;
+
+	while (n >= count && levels < max) {
+		n -= count;
+		count *= n_words;
+		levels++;
+	}
+	for (size_t i = 0; n < count && i < levels; i++) {
+		size_t w = strlen(words[n % n_words]);
+
+		if (i != 0)
+			out[len++] = '/';
+		memcpy(out + len, words[n % n_words], w);
+		len += w;
+		n /= n_words;
+		count /= n_words;
+	}
+	return len;
+}
+
+/* Against the definition: some topic of one level more than the filters have
+ * is matched by both. */
+static void test_overlap(void **state)
+{
+	static const char *const words[] = {"a", "b", "", "$x", "+", "#"};
+	enum { FILTERS = 6 + 36 + 216, TOPICS = 4 + 16 + 64 + 256 };
+	static char f[FILTERS][16], t[TOPICS][16];
+	size_t nf = 0, nt = 0, met = 0;
+
+	(void)state;
+	for (size_t i = 0; i < FILTERS; i++) {
+		size_t n = nth_text(i, 3, words, 6, f[nf]);
+
+		f[nf][n] = '\0';
+		nf += filter_valid((struct str){f[nf], n});
+	}
+	for (size_t i = 0; i < TOPICS; i++) {
+		size_t n = nth_text(i, 4, words, 4, t[nt]);
+
+		t[nt][n] = '\0';
+		nt += topic_valid((struct str){t[nt], n});
+	}
+	assert_true(nf > 100 && nt > 300);
+	for (size_t i = 0; i < nf; i++) {
+		for (size_t k = 0; k < nf; k++) {
+			struct str a = str_from(f[i]), b = str_from(f[k]);
+			bool want = false;
+
+			for (size_t m = 0; m < nt && !want; m++)
+				want = topic_match(a, str_from(t[m])) &&
+				       topic_match(b, str_from(t[m]));
+			/* The one exception of the contract. */
+			want |= (str_eq(a, STR("+")) && str_eq(b, STR("/#"))) ||
+				(str_eq(b, STR("+")) && str_eq(a, STR("/#")));
+			if (filter_overlap(a, b) != want)
+				fail_msg("%s %s: not %d", f[i], f[k], want);
+			met += want;
+		}
+	}
+	assert_true(met > nf && met < nf * nf / 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -248,6 +315,7 @@ int main(void)
 		cmocka_unit_test(test_share),
 		cmocka_unit_test(test_levels),
 		cmocka_unit_test(test_cover_pitfalls),
+		cmocka_unit_test(test_overlap),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

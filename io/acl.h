@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The access lists of a Mosquitto without Weir, in one form whichever file
+ * they came from: for each user, rules in the order in which they are asked.
+ *
+ * The first rule whose filter matches, and that has the access asked for or
+ * denies, decides; what none decides is refused.
+ */
+#ifndef IO_ACL_H
+#define IO_ACL_H
+
+#include "core/err.h"
+#include "core/str.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define ACL_BYTES_MAX ((size_t)4 * 1024 * 1024) /* of a file */
+#define ACL_RULES_MAX 65536                     /* in all */
+#define ACL_USERS_MAX 16384
+
+enum acl_access {
+	ACL_DENY = 0, /* whatever is asked */
+	ACL_WRITE = 1,
+	ACL_READ = 2,
+};
+
+struct acl_rule {
+	struct str topic; /* a valid filter; of a pattern: with %c, %u */
+	uint32_t line;
+	uint32_t user; /* index into users */
+	uint8_t access;
+};
+
+struct acl_user {
+	struct str name; /* empty: clients without a username */
+	uint32_t line;   /* where it is first named; 0: not at all */
+	size_t first, n; /* its rules */
+};
+
+/* Zeroed: empty. Strings lie in the text that was read. */
+struct acl {
+	struct acl_rule *rules;
+	struct acl_user *users; /* users[0] has no name: anonymous clients */
+	size_t n, n_users;
+	size_t first_pattern; /* asked of every user, after its own */
+};
+
+/* Frees the lists, and leaves *a empty. */
+void acl_free(struct acl *a);
+
+#endif

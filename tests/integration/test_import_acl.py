@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Scenario: a Mosquitto without Weir went by an acl_file: users, topics,
+patterns, denies, at random. `weir policy import-acl` makes a policy of it, and
+its devices.
+
+Question: does the policy decide as that Mosquitto did?
+
+Expected: a real broker with the acl_file is asked, by publishing (the reason
+code of the PUBACK) and by what is delivered to clients that subscribe to all;
+`weir explain --batch` under the policy gives the same answer to each question
+when the import listed no loss, and never allows more when it did.
+
+WEIR_ACL_QUESTIONS: how many (10,000).
+"""
+
+import json
+import os
+import random
+import re
+import socket
+
+import pytest
+
+from clients import PUBLISH, PUBACK, REFUSED, Wire, text
+from harness import DEADLINE_S, Broker, Fleet
+
+QUESTIONS = int(os.environ.get("WEIR_ACL_QUESTIONS", "10000"))
+SEED = int(os.environ.get("WEIR_SEED", "1"))
+ROUNDS = 12
+LOSSY = 2
+"""Rounds whose lists keep what the policy cannot express."""
+USERS = ("till-7", "till-8", "till-9", "a", "b", "m:1", "n.2", "stranger")
+"""The last one has no line in any list."""
+LEVELS = ("a", "b", "c", "", "till-7", "till-8", "m:1", "x y")
+BATCH = 200
+EMPTY = {"version": 1, "classes": {}}
+
+
+class Plain(Broker):
+    """A mosquitto with an acl_file and no plugin, on a plain port."""
+
+    def __init__(self, fleet, acl):
+        super().__init__(fleet)
+        path = self.dir / "acl"
+        path.write_text(acl)
+        path.chmod(0o644)
+        self.conf.write_text(
+            f"listener {self.port} 127.0.0.1\nallow_anonymous true\n"
+            f"acl_file {path}\nmax_inflight_messages 0\n"
+            "max_queued_messages 65000\nlog_dest stderr\nlog_type all\n")
+
+
+class PlainWire(Wire):
+    def __init__(self, broker, user):
+        self.v5, self.version, self.device = True, 5, None
+        self.inbox, self.pid, self.code = [], 0, None
+        self.sock = socket.create_connection(("127.0.0.1", broker.port),
+                                             timeout=DEADLINE_S)
+        self.admitted(user, username=user)
+
+    def publish_all(self, topics):
+        """The reason codes of a QoS 1 publish to each."""
+        codes = {}
+        for i in range(0, len(topics), BATCH):
+            pids = []
+            for topic in topics[i:i + BATCH]:
+                pids.append(self._next_pid())
+                self.send(PUBLISH, text(topic) + pids[-1] + b"\0x", 2)
+            for pid in pids:
+                ack = self.expect(PUBACK)
+                assert ack[:2] == pid
+                codes[len(codes)] = ack[2] if len(ack) > 2 else 0
+        return list(codes.values())
+
+
+# ----------------------------------------------------------------- random lists
+
+def filter_of(rng, variables):
+    levels = [rng.choice(LEVELS + ("+", "+") + variables)
+              for _ in range(rng.randint(1, 3))]
+    if rng.random() < 0.25:
+        levels[-1] = "#"
+    made = "/".join(levels)
+    return made if made else "a"
+
+
+def acl_of(rng):
+    """Lines in any order that a person might write."""
+    lines = ["# made by test_import_acl.py", "", "topic read nobody/#"]
+    users = [u for u in USERS[:-1] for _ in range(rng.randint(1, 2))]
+    rng.shuffle(users)
+    access = ("read ", "write ", "deny ", "readwrite ", "")
+    for user in ["root", *users]:
+        lines.append(f"user {user}")
+        if user == "root":
+            lines.append("topic readwrite #")
+        for _ in range(rng.randint(0, 5) if user != "root" else 0):
+            made = filter_of(rng, ())
+            # A word before the filter is its access, if it has a blank.
+            lines.append(f"topic {rng.choice(access[:4 if ' ' in made else 5])}"
+                         + made)
+        if rng.random() < 0.3:
+            lines.append(f"pattern {rng.choice(access[:4])}"
+                         + filter_of(rng, ("%c", "%u", "x-%u")))
+    return lines
+
+
+def imported(fleet, lines, status):
+    """(told, lines): what the import says."""
+    path = fleet.root / "acl"
+    path.write_text("\n".join(lines) + "\n")
+    done = fleet.run("--json", "policy", "import-acl", path)
+    assert done.returncode in status, (done.stderr, "\n".join(lines))
+    return json.loads(done.stdout)
+
+
+def expressible(fleet, lines):
+    """LINES without those that the import says are lost, but for the one of
+    anonymous clients, which is about nobody here."""
+    lines = list(lines)
+    while True:
+        told = imported(fleet, lines, (0, 1))
+        lost = [x["line"] for x in told["lost"] if x["line"] != 3]
+        if not lost:
+            return told, lines
+        for at in lost:
+            lines[at - 1] = ""
+
+
+def topic_of(rng, lines):
+    """Half of them fit some line, but for the user perhaps."""
+    words = LEVELS + ("z", "x-a", "x-till-9")
+    levels = [rng.choice(words) for _ in range(rng.randint(1, 4))]
+    fit = [x for x in lines if x.startswith(("topic", "pattern"))]
+    if fit and rng.random() < 0.5:
+        filter = re.sub("^(topic|pattern) ((read|write|readwrite|deny) )?",
+                        "", rng.choice(fit))
+        filter = re.sub("%[cu]", rng.choice(USERS), filter)
+        levels = [rng.choice(words) if x in "+#" and x else x
+                  for x in filter.split("/")]
+    return "/".join(levels) or "a"
+
+
+# ------------------------------------------------------------------- the answers
+
+def asked_broker(broker, publishes, topics):
+    """What the broker does: {(user, action, topic): allowed}."""
+    answers = {}
+    wires = {u: PlainWire(broker, u) for u in (*USERS, "root")}
+    for user, wanted in publishes.items():
+        for topic, code in zip(wanted, wires[user].publish_all(wanted)):
+            answers[user, "publish", topic] = code != REFUSED
+    for user in USERS:
+        assert wires[user].subscribe("#") == 0, "acl_file lets SUBSCRIBE pass"
+        wires[user].ping()
+        wires[user].inbox.clear()
+    for i in range(0, len(topics), BATCH):
+        codes = wires["root"].publish_all(topics[i:i + BATCH])
+        assert REFUSED not in codes
+        for user in USERS:
+            wires[user].ping()
+    for user in USERS:
+        got = {m.topic for m in wires[user].inbox}
+        for topic in topics:
+            answers[user, "receive", topic] = topic in got
+        assert got <= set(topics)
+    for wire in wires.values():
+        wire.close()
+    return answers
+
+
+def asked_weir(fleet, told, questions):
+    path = fleet.root / "imported.json"
+    path.write_text(told["policy"])
+    fleet.weir("policy", "check", path)
+    fleet.weir("policy", "apply", path, "--yes")
+    class_of = {u: c["class"] for c in told["classes"] for u in c["users"]}
+    others = [c["class"] for c in told["classes"] if c["others"]]
+    for user in USERS:
+        cls = class_of.get(user, others[0] if others else "nobody")
+        fleet.weir("device", "add", user, "--class", cls)
+    done = fleet.run("explain", "--batch", "-",
+                     stdin="".join(f"{u}\t{a}\t{t}\t1\n"
+                                   for u, a, t in questions))
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == len(questions)
+    return [line.split("\t")[0] == "allow" for line in lines]
+
+
+@pytest.mark.parametrize("round", range(ROUNDS))
+def test_the_policy_decides_as_mosquitto_did(round):
+    rng = random.Random(SEED * 1000 + round)
+    lossy = round < LOSSY
+    n = max(QUESTIONS // (ROUNDS - LOSSY) // 2, 8)
+    fleet = Fleet(EMPTY)
+    try:
+        lines = acl_of(rng)
+        told = None
+        if lossy:
+            told = imported(fleet, lines, (0, 1))
+        else:
+            told, lines = expressible(fleet, lines)
+        topics = list(dict.fromkeys(
+            topic_of(rng, lines) for _ in range(n // len(USERS) * 2)))
+        publishes = {u: [topic_of(rng, lines)
+                         for _ in range(n // len(USERS) * 2)]
+                     for u in USERS}
+        # As many of each action, and no question twice.
+        publishes = {u: list(dict.fromkeys(t)) for u, t in publishes.items()}
+        with Plain(fleet, "\n".join(lines) + "\n") as broker:
+            mosquitto = asked_broker(broker, publishes, topics)
+        questions = list(mosquitto)
+        weir = asked_weir(fleet, told, questions)
+        wrong = [(q, mosquitto[q], w) for q, w in zip(questions, weir)
+                 if (w and not mosquitto[q]) or (not lossy
+                                                 and w != mosquitto[q])]
+        assert not wrong, (wrong[:5], len(wrong), "\n".join(lines),
+                           told["policy"])
+        assert len(set(weir)) == 2, "all alike: nothing was tested"
+        print(f"round {round}: {len(questions)} questions, "
+              f"{sum(weir)} allowed, {sum(mosquitto.values())} by Mosquitto")
+    finally:
+        fleet.remove()
