@@ -22,6 +22,7 @@ import socket
 
 import pytest
 
+from cli_support import make
 from clients import PUBLISH, PUBACK, REFUSED, Wire, text
 from harness import DEADLINE_S, Broker, Fleet
 
@@ -223,3 +224,106 @@ def test_the_policy_decides_as_mosquitto_did(round):
               f"{sum(weir)} allowed, {sum(mosquitto.values())} by Mosquitto")
     finally:
         fleet.remove()
+
+
+# ------------------------------------------------------------------ the command
+
+LIST = """user till-7
+topic write pay/till-7/status
+user till-8
+topic write pay/till-8/status
+user ledger
+topic read pay/#
+pattern read notice/%u
+"""
+
+
+@pytest.fixture
+def weir(tmp_path):
+    return make(tmp_path)
+
+
+def acl(weir, text=LIST, name="acl"):
+    path = weir.folder / name
+    path.write_text(text)
+    return path
+
+
+def test_prints_a_policy_that_is_valid(weir):
+    done = weir("policy", "import-acl", acl(weir))
+    assert done.returncode == 0
+    told = json.loads(done.stdout)
+    assert list(told["classes"]) == ["till", "ledger", "others"]
+    assert told["classes"]["till"]["publish"] == [
+        {"topic": "pay/${device}/status", "max_qos": 2, "retain": True}]
+    assert told["classes"]["till"]["comment"] == "till-7, till-8"
+    said = done.stderr.decode()
+    assert "class till: till-7, till-8\n" in said
+    assert "client id other than the username" not in said
+    # Where there is no registry, there are no other warnings than of rules.
+    checked = weir.json("--state", weir.folder / "no", "policy", "check", "-",
+                        stdin=done.stdout)
+    assert checked["valid"] and checked["warnings"] == []
+    # A pipe, and JSON, say the same.
+    same = weir.json("policy", "import-acl", "-", stdin=LIST.encode())
+    assert same["policy"].encode() == done.stdout
+    assert same["lost"] == []
+    assert [(c["class"], c["users"], c["others"]) for c in same["classes"]] == [
+        ("till", ["till-7", "till-8"], False), ("ledger", ["ledger"], False),
+        ("others", [], True)]
+
+
+def test_names_and_devices(weir):
+    path, out = acl(weir), weir.folder / "devices.csv"
+    told = json.loads(weir.ok(
+        "policy", "import-acl", path, "--class", "till-8=terminal",
+        "--class", "ledger=backend", "--devices", out))
+    assert list(told["classes"]) == ["terminal", "backend", "others"]
+    assert out.read_text() == (
+        "id,class\ntill-7,terminal\ntill-8,terminal\nledger,backend\n")
+    # A file is never overwritten, and nothing is written by what fails.
+    weir.fails(2, "policy", "import-acl", path, "--devices", out, says="exists")
+    weir.fails(3, "policy", "import-acl", path, "--devices", "no/devices.csv")
+    for status, wrong in ((2, "till-8"), (2, "till-8=a b"), (2, "till-8=ledger"),
+                          (1, "till-9=x"), (1, "=x")):
+        weir.fails(status, "policy", "import-acl", path, "--class", wrong,
+                   "--devices", "new.csv")
+    assert not (weir.folder / "new.csv").exists()
+
+
+def test_what_is_lost_is_listed(weir):
+    path = acl(weir, "topic read a\n" + LIST + "user x\ntopic deny pay/x\n"
+               "topic read pay/+\nuser a b\ntopic $SYS/#\npattern log/%c\n")
+    done = weir("policy", "import-acl", path)
+    assert done.returncode == 1
+    said = done.stderr.decode()
+    for line, text in ((1, "without a username"), (11, "line 10 denies"),
+                       (12, "a device's id")):
+        assert f"acl:{line}: " in said and text in said
+    assert "client id other than the username" in said
+    assert "$SYS is left out" in said
+    weir.ok("policy", "check", "-", stdin=done.stdout)
+    told = weir.json("policy", "import-acl", path, status=1)
+    assert [x["line"] for x in told["lost"]] == [1, 11, 12]
+    assert len(told["notes"]) == 4
+
+
+def test_refuses_what_mosquitto_refuses(weir):
+    for text, line, says in (("topics a\n", 1, "user, topic or pattern"),
+                             ("user\n", 1, "name is missing"),
+                             ("\ntopic write a+\n", 2, "not a valid filter"),
+                             ("topic all a\n", 1, "read, write")):
+        said = weir.fails(2, "policy", "import-acl", acl(weir, text), says=says)
+        assert f"acl:{line}:1: " in said
+    weir.fails(3, "policy", "import-acl", "none")
+    weir.fails(2, "policy", "import-acl", says="usage")
+    weir.fails(2, "policy", "import-acl", acl(weir), "x")
+
+
+def test_a_policy_beyond_the_limits_is_refused(weir):
+    many = "".join(f"user u{i}\ntopic read t/{i}\n" for i in range(1025))
+    weir.fails(2, "policy", "import-acl", acl(weir, many), says="1024")
+    shared = "".join(f"user u{i}\ntopic read t/u{i}\n" for i in range(1025))
+    told = weir.json("policy", "import-acl", acl(weir, shared))
+    assert [len(c["users"]) for c in told["classes"]] == [1025]
+    assert "and 1005 more" in told["policy"]
