@@ -26,6 +26,12 @@ for dir in examples/*/; do
 		status=1
 		continue
 	}
+	# An example is copied: its policy gives nothing to warn of.
+	if ! "$weir" --state "$state" policy check >/dev/null \
+		2>"$work/warnings" || [ -s "$work/warnings" ]; then
+		cat "$work/warnings"
+		status=1
+	fi
 	# The first six columns are the question, the rest is the answer; lines
 	# with # are comments, and the first line names the columns.
 	grep -v '^#' "$expected" | cut -f 1-6 >"$work/question.tsv"
