@@ -16,7 +16,6 @@
  * holds it, and a level with it is neither a wildcard nor starts with '$'. */
 #define OWN       '\x01'
 #define OWN_TEXT  "\x01"
-#define DEVICE    "${device}"
 #define WILD_TEXT "+"
 #define LOSS_TEXT 1024
 
@@ -104,7 +103,8 @@ static bool is_name(struct str level, struct str name)
 /* TOPIC as a policy writes it: OWN is ${device}. */
 static char *template_of(const char *topic)
 {
-	char *out = need_memory(strlen(topic) * strlen(DEVICE) + 1, 1);
+	const struct str device = STR("${device}");
+	char *out = need_memory(strlen(topic) * device.n + 1, 1);
 	size_t n = 0;
 
 	for (const char *p = topic; *p != '\0'; p++) {
@@ -112,8 +112,8 @@ static char *template_of(const char *topic)
 			out[n++] = *p;
 			continue;
 		}
-		memcpy(out + n, DEVICE, strlen(DEVICE));
-		n += strlen(DEVICE);
+		memcpy(out + n, device.p, device.n);
+		n += device.n;
 	}
 	return out;
 }
@@ -453,30 +453,37 @@ static void make_classes(struct import *imp)
 		name_class(imp, i);
 }
 
-bool import_rename(
-	struct import *imp, struct str name, struct str to, struct err *e)
+static const struct import_user *find_user(
+	const struct import *imp, struct str name)
 {
 	for (size_t i = 0; i < imp->n_users; i++) {
 		const struct import_user *u = &imp->users[i];
 
-		if (u->user == 0 ||
-			!str_eq(imp->acl->users[u->user].name, name))
-			continue;
-		if (!class_name_valid(to))
-			return err_set(e, ERR_INPUT,
-				"'%.*s' is not a class's name: letters, "
-				"digits, '.', '_', '-'",
-				STR_ARG(to));
-		if (name_taken(imp, u->class_index, to))
-			return err_set(e, ERR_INPUT,
-				"two classes would be called '%.*s'",
-				STR_ARG(to));
-		(void)snprintf(imp->classes[u->class_index].name,
-			CLASS_NAME_MAX + 1, "%.*s", STR_ARG(to));
-		return true;
+		if (u->user != 0 && str_eq(imp->acl->users[u->user].name, name))
+			return u;
 	}
-	return err_set(
-		e, ERR_NOT_FOUND, "no user '%.*s' has a class", STR_ARG(name));
+	return NULL;
+}
+
+bool import_rename(
+	struct import *imp, struct str name, struct str to, struct err *e)
+{
+	const struct import_user *u = find_user(imp, name);
+
+	if (u == NULL)
+		return err_set(e, ERR_NOT_FOUND, "no user '%.*s' has a class",
+			STR_ARG(name));
+	if (!class_name_valid(to))
+		return err_set(e, ERR_INPUT,
+			"'%.*s' is not a class's name: letters, digits, '.', "
+			"'_', '-'",
+			STR_ARG(to));
+	if (name_taken(imp, u->class_index, to))
+		return err_set(e, ERR_INPUT,
+			"two classes would be called '%.*s'", STR_ARG(to));
+	(void)snprintf(imp->classes[u->class_index].name, CLASS_NAME_MAX + 1,
+		"%.*s", STR_ARG(to));
+	return true;
 }
 
 const char *import_topic_text(

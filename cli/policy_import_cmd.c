@@ -8,7 +8,6 @@
 #include "io/file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,23 +106,10 @@ static char *policy_text(const struct import *imp)
 /* --------------------------------------------------------------- the devices */
 
 /* An id and a class's name need no quotes in CSV. */
-static bool write_devices(
-	const struct import *imp, const char *path, struct err *e)
+static bool put_devices(FILE *out, const struct import *imp)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-	FILE *out = fd != -1 ? fdopen(fd, "w") : NULL;
-	bool ok = true;
+	bool ok = fputs("id,class\n", out) != EOF;
 
-	if (out == NULL) {
-		int error = errno;
-
-		if (fd != -1)
-			(void)close(fd);
-		return fd == -1 && error == EEXIST
-			       ? file_taken(e, path)
-			       : file_err(e, "write", path, error);
-	}
-	ok = fputs("id,class\n", out) != EOF;
 	for (size_t i = 0; ok && i < imp->n_users; i++) {
 		const struct import_user *u = &imp->users[i];
 
@@ -132,13 +118,24 @@ static bool write_devices(
 				     STR_ARG(imp->acl->users[u->user].name),
 				     imp->classes[u->class_index].name) > 0;
 	}
-	if (fclose(out) != 0 || !ok) {
-		int error = errno;
+	return ok;
+}
 
-		(void)unlink(path);
-		return file_err(e, "write", path, error);
-	}
-	return true;
+static bool write_devices(
+	const struct import *imp, const char *path, struct err *e)
+{
+	FILE *out = fopen(path, "wx");
+	bool ok;
+
+	if (out == NULL)
+		return errno == EEXIST ? file_taken(e, path)
+				       : file_err(e, "write", path, errno);
+	ok = put_devices(out, imp);
+	if (fclose(out) == 0 && ok)
+		return true;
+	(void)file_err(e, "write", path, errno);
+	(void)unlink(path);
+	return false;
 }
 
 /* -------------------------------------------------------------------- report */

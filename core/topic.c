@@ -177,6 +177,11 @@ static bool dollar_apart(struct str wild, struct str other)
 	       other.p[0] == '$';
 }
 
+static bool levels_meet(struct str a, struct str b)
+{
+	return is_plus(a) || is_plus(b) || str_eq(a, b);
+}
+
 bool filter_overlap(struct str a, struct str b)
 {
 	struct levels x = levels_of(a), y = levels_of(b);
@@ -194,7 +199,7 @@ bool filter_overlap(struct str a, struct str b)
 			return true;
 		if (!more_p || !more_q)
 			return more_p == more_q;
-		if (!is_plus(p) && !is_plus(q) && !str_eq(p, q))
+		if (!levels_meet(p, q))
 			return false;
 	}
 }

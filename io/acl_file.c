@@ -75,7 +75,7 @@ static bool grow(void **list, size_t n, size_t *cap, size_t size, struct err *e)
 	size_t more = *cap != 0 ? *cap * 2 : 64;
 	void *p;
 
-	if (n < *cap)
+	if (*list != NULL && n < *cap)
 		return true;
 	p = realloc(*list, more * size);
 	if (p == NULL)

@@ -53,6 +53,11 @@ yourself (Debian 12's versions are the tested ones), then run again with
 WEIR_NO_INSTALL=1"
 fi
 
+# npm is a package of its own, or comes with another nodejs than Debian's.
+if [ "$1" = tests ] && ! command -v npm >/dev/null; then
+	wanted+=(nodejs npm)
+fi
+
 missing=()
 for p in "${wanted[@]}"; do
 	# shellcheck disable=SC2016 # ${...} is dpkg-query's, not the shell's
