@@ -11,21 +11,11 @@
 #ifndef CLI_ACL_IMPORT_H
 #define CLI_ACL_IMPORT_H
 
+#include "cli/acl_rights.h"
 #include "core/device.h"
 #include "io/acl.h"
 
 #include <stdbool.h>
-
-/* A topic of a class, as the policy writes it. */
-struct import_topic {
-	char *shared; /* with ${device} for the user's own name too */
-	char *own;    /* as the list has it */
-};
-
-struct import_topics {
-	struct import_topic *t; /* sorted by shared; each one once */
-	size_t n;
-};
 
 /* A user with the rights that a policy can express. */
 struct import_user {

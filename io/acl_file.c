@@ -69,25 +69,24 @@ static struct str word(struct str *rest)
 	return w;
 }
 
-/* Room for one more of N items of SIZE bytes at *LIST. */
-static bool grow(void **list, size_t n, size_t *cap, size_t size, struct err *e)
+/* LIST, of N items of SIZE bytes, with room for one more; NULL: no memory, and
+ * LIST is as it was. */
+static void *grown(void *list, size_t n, size_t *cap, size_t size)
 {
 	size_t more = *cap != 0 ? *cap * 2 : 64;
 	void *p;
 
-	if (*list != NULL && n < *cap)
-		return true;
-	p = realloc(*list, more * size);
-	if (p == NULL)
-		return err_set(e, ERR_ENVIRONMENT, "out of memory");
-	*list = p;
-	*cap = more;
-	return true;
+	if (list != NULL && n < *cap)
+		return list;
+	p = realloc(list, more * size);
+	if (p != NULL)
+		*cap = more;
+	return p;
 }
 
 static bool take_user(struct reader *r, struct str name, struct err *e)
 {
-	void *list = r->a.users;
+	struct acl_user *users;
 	uint32_t i = 0;
 
 	while (i < r->a.n_users && !str_eq(r->a.users[i].name, name))
@@ -99,11 +98,12 @@ static bool take_user(struct reader *r, struct str name, struct err *e)
 		return fail(r, e,
 			"more users than one policy can be made for; split "
 			"the file");
-	if (!grow(&list, r->a.n_users, &r->users_cap, sizeof(*r->a.users), e))
-		return false;
-	r->a.users = list;
-	r->a.users[r->a.n_users++] =
-		(struct acl_user){.name = name, .line = r->line};
+	users = grown(r->a.users, i, &r->users_cap, sizeof(*users));
+	if (users == NULL)
+		return err_set(e, ERR_ENVIRONMENT, "out of memory");
+	r->a.users = users;
+	r->a.n_users++;
+	users[i] = (struct acl_user){.name = name, .line = r->line};
 	return true;
 }
 
@@ -134,7 +134,7 @@ static bool take_rule(
 	struct acl_rule rule = {
 		.line = r->line, .user = user, .access = ACL_READ | ACL_WRITE};
 	struct str first = word(&rest);
-	void *list = r->a.rules;
+	struct acl_rule *rules;
 
 	if (first.n == 0)
 		return fail(r, e, "a filter is missing: topic read sensors/#");
@@ -153,10 +153,11 @@ static bool take_rule(
 	if (r->a.n == ACL_RULES_MAX)
 		return fail(r, e,
 			"more rules than one policy can hold; split the file");
-	if (!grow(&list, r->a.n, &r->rules_cap, sizeof(*r->a.rules), e))
-		return false;
-	r->a.rules = list;
-	r->a.rules[r->a.n++] = rule;
+	rules = grown(r->a.rules, r->a.n, &r->rules_cap, sizeof(*rules));
+	if (rules == NULL)
+		return err_set(e, ERR_ENVIRONMENT, "out of memory");
+	r->a.rules = rules;
+	rules[r->a.n++] = rule;
 	return true;
 }
 

@@ -129,23 +129,14 @@ static void check_order(const struct acl *a)
 	}
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+/* Compares the lines of TEXT (SIZE bytes, a NUL behind them) with A, NULL when
+ * it was refused, up to one that is none: its number, or 0. */
+static uint32_t compare_lines(char *text, size_t size, const struct acl *a)
 {
-	struct acl a = {.n = 7};
-	struct err e = {0};
-	bool ok =
-		acl_file_parse((struct str){(const char *)data, size}, &a, &e);
-	char *text = malloc(size + 1), *line = text;
 	const char *user = NULL;
 	uint32_t n = 0;
-	bool bad = false;
 
-	CHECK(text != NULL);
-	if (size != 0)
-		memcpy(text, data, size);
-	text[size] = '\0';
-	CHECK(ok || (check_report(&e) && a.n == 7));
-	while (line < text + size && !bad) {
+	for (char *line = text; line < text + size;) {
 		char *end = memchr(line, '\n', (size_t)(text + size - line));
 		size_t len = (size_t)((end != NULL ? end : text + size) - line);
 		/* A NUL would end the line for the second reader alone. */
@@ -155,15 +146,34 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		line[len] = '\0';
 		n++;
 		s = nul ? (struct said){'x', 0, ""} : line_said(line);
-		bad = s.kind == 'x';
+		if (s.kind == 'x')
+			return n;
 		if (s.kind == 'u')
 			user = s.text;
-		if (ok)
-			check_rule(&a, &s, n, user);
+		if (a != NULL)
+			check_rule(a, &s, n, user);
 		line += len + 1;
 	}
-	CHECK(ok == !bad);
-	CHECK(ok || e.line == n);
+	return 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct acl a = {.n = 7};
+	struct err e = {0};
+	bool ok =
+		acl_file_parse((struct str){(const char *)data, size}, &a, &e);
+	char *text = malloc(size + 1);
+	uint32_t bad;
+
+	CHECK(text != NULL);
+	if (size != 0)
+		memcpy(text, data, size);
+	text[size] = '\0';
+	CHECK(ok || (check_report(&e) && a.n == 7));
+	bad = compare_lines(text, size, ok ? &a : NULL);
+	CHECK(ok == (bad == 0));
+	CHECK(ok || e.line == bad);
 	if (ok) {
 		check_order(&a);
 		acl_free(&a);

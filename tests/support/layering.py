@@ -18,13 +18,15 @@ MAY_INCLUDE = {
     "cli": {"cli", "certs", "io", "core"},
     "plugin": {"plugin", "io", "core"},
     "feed": {"feed", "io", "core"},
+    # What others start from: nothing of ours.
+    "examples": set(),
 }
 # What tests check they may include; support/ is theirs.
 TESTS_MAY = set(MAY_INCLUDE) | {"tests"}
 
 # header pattern: the only folders that may include it
 ONLY_IN = [
-    (r"mosquitto.*\.h|mosquitto/.*", {"plugin"}),
+    (r"mosquitto.*\.h|mosquitto/.*", {"plugin", "examples"}),
     (r"libwebsockets\.h", {"feed"}),
     (r"sqlite3\.h", {"io"}),
 ]
