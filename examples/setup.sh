@@ -16,11 +16,12 @@ weir=$1 folder=$2
 {
 	IFS=, read -r -a columns
 	while IFS=, read -r -a values; do
-		options=()
+		options=() status=
 		for i in "${!columns[@]}"; do
 			value=${values[i]-}
 			case ${columns[i]} in
 			id) id=$value ;;
+			status) status=$value ;;
 			attr.*) [ -z "$value" ] ||
 				options+=(--attr "${columns[i]#attr.}=$value") ;;
 			*) [ -z "$value" ] ||
@@ -28,5 +29,6 @@ weir=$1 folder=$2
 			esac
 		done
 		"$weir" device add "$id" "${options[@]}"
+		[ "$status" != quarantined ] || "$weir" quarantine "$id"
 	done
 } <"$folder/devices.csv"

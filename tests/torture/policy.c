@@ -2,6 +2,7 @@
 /* Policies and attributes, from text to verdict, while memory runs out. */
 #include "core/decide.h"
 #include "core/explain.h"
+#include "io/acl_file.h"
 #include "io/attrs_json.h"
 #include "io/policy_json.h"
 #include "tests/support/check.h"
@@ -170,3 +171,29 @@ static void attrs_run(void)
 }
 
 const struct scenario ATTRS = {.name = "attrs", .run = attrs_run};
+
+/* ---------------------------------------------------------------- acl_file */
+
+static void acl_run(void)
+{
+	char text[2048];
+	size_t n = 0;
+	struct acl a = {.n = 77};
+	struct err e = {0};
+
+	/* More users and rules than the lists begin with. */
+	for (int i = 0; i < 70; i++)
+		n += (size_t)snprintf(text + n, sizeof(text) - n,
+			"user u%d\ntopic read a\n", i);
+	CHECK(n < sizeof(text));
+	CHECK(!acl_file_parse(STR("user u\ntopic a\ntopic a+\n"), &a, &e));
+	CHECK(check_report(&e) && a.n == 77);
+	if (!torture_done(acl_file_parse((struct str){text, n}, &a, &e), &e)) {
+		CHECK(a.n == 77);
+		return;
+	}
+	CHECK(a.n == 70 && a.n_users == 71 && a.first_pattern == 70);
+	acl_free(&a);
+}
+
+const struct scenario ACL_LIST = {.name = "acl_file", .run = acl_run};
