@@ -79,6 +79,7 @@ RUNS = {
     "cert revoke": Run("meter-13", before=CERT),
     "policy check": Run(str(EXAMPLE / "policy.json"), nowhere=None),
     "policy diff": Run("current", "1", status=1),
+    "policy import-acl": Run("-", nowhere=None),
     "policy apply": Run(str(EXAMPLE / "policy.json"), "--yes"),
     "policy show": Run(),
     "policy history": Run(json=LINES),
