@@ -2,11 +2,12 @@
 /*
  * bench_access RULES N: N times the plugin's ACL callback for one publish that
  * a class of RULES rules allows, with stand-ins for the broker's accessors
- * that cost what its own do: a field read each. Counted by callgrind inside
+ * that cost what its own do: a field read each. It fails when one allocates. Counted by callgrind inside
  * access_check(), decide() included (tests/bench/run.sh takes it off).
  */
 #include "plugin/access.h"
 #include "plugin/judge.h"
+#include "tests/bench/allocations.h"
 #include "tests/bench/subject.h"
 
 #include <stdio.h>
@@ -167,7 +168,7 @@ int main(int argc, char **argv)
 		.qos = 1};
 	size_t rules = argc == 3 ? strtoul(argv[1], NULL, 10) : 0;
 	unsigned long calls = argc == 3 ? strtoul(argv[2], NULL, 10) : 0;
-	unsigned long allowed = 0, i;
+	unsigned long allowed = 0, before, i;
 
 	for (i = 0; i < CLIENTS; i++)
 		clients[i] = (struct mosquitto){
@@ -179,8 +180,11 @@ int main(int argc, char **argv)
 		!bindings_init(&g.bindings, 16, 16) ||
 		!bind_all(&g, clients, CLIENTS))
 		return 2;
+	before = allocations();
 	for (i = 0; i < calls; i++)
 		allowed += access_check(&g, &ed) == MOSQ_ERR_SUCCESS;
+	if (before == 0 || allocations() != before)
+		return 3;
 	gauge_fini(&g.gauge);
 	segment_close(&g.segment);
 	policy_free(&g.policy);

@@ -5,36 +5,10 @@
  * fails when a decision allocates.
  */
 #include "core/decide.h"
+#include "tests/bench/allocations.h"
 #include "tests/bench/subject.h"
 
 #include <stdlib.h>
-
-static unsigned long allocations;
-
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t n);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t n);
-
-void *__wrap_malloc(size_t n)
-{
-	allocations++;
-	return __real_malloc(n);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-	allocations++;
-	return __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t n)
-{
-	allocations++;
-	return __real_realloc(p, n);
-}
 
 int main(int argc, char **argv)
 {
@@ -55,11 +29,11 @@ int main(int argc, char **argv)
 	if (policy == NULL)
 		return 2;
 	who.class = policy_class_find(policy, STR("terminal"));
-	before = allocations;
+	before = allocations();
 	for (i = 0; i < calls; i++)
 		allowed +=
 			decide(policy, &who, &what).verdict == VERDICT_ALLOWED;
-	if (before == 0 || allocations != before)
+	if (before == 0 || allocations() != before)
 		return 3;
 	policy_free(&policy);
 	return allowed == calls ? 0 : 1;

@@ -14,13 +14,15 @@ of its own. Compared, all with mutual TLS:
     dynsec shared   dynamic-security: one role for all devices
     dynsec per role dynamic-security: a role for each device
 
-with as many devices known to each as asked for. Two figures:
+with as many devices known to each as asked for. Three figures:
 
 - Instructions a message, counted by callgrind: the difference of two run
   lengths. For Weir also those inside its callbacks: two checks and one message
   event. They repeat from run to run, whatever else the machine does.
 - CPU time of the broker's process a message, natively, by turns: the best of
   the rounds, and the median of the ratios to the bare broker of the same round.
+
+- System calls a message, counted by strace: a lock that has to wait is one too.
 
     WEIR_BUILD             build tree with weir, plugin, bench_fill
     WEIR_MESSAGE_DEVICES   devices known (1000 10000)
@@ -55,7 +57,7 @@ ONLY = os.environ.get("WEIR_MESSAGE_ONLY")
 SHORT, LONG = 1000, 5000
 """Messages of the two runs whose difference counts."""
 
-NATIVE = 60000
+NATIVE, TRACED = 60000, 20000
 TICKS_S = os.sysconf("SC_CLK_TCK")
 CALLBACKS = ("on_acl_check", "on_message")
 DYNSEC = "/usr/lib/x86_64-linux-gnu/mosquitto_dynamic_security.so"
@@ -219,6 +221,25 @@ def per_message(world, kind):
     return {k: (long[k] - short[k]) / (LONG - SHORT) for k in long}
 
 
+def system_calls(world, kind):
+    """A message, of all kinds together."""
+    with world.broker(kind) as broker:
+        flow = Flow(broker, world)
+        told = broker.dir / "strace"
+        tracer = subprocess.Popen(
+            ["strace", "-f", "-c", "-o", told, "-p", str(broker.process.pid)],
+            stderr=subprocess.PIPE, text=True)
+        assert "attached" in tracer.stderr.readline()
+        flow.send(TRACED)
+        tracer.send_signal(signal.SIGINT)
+        tracer.wait()
+        tracer.stderr.close()
+        flow.close()
+    total = told.read_text().splitlines()[-1].split()
+    assert total[-1] == "total", total
+    return int(total[3]) / TRACED
+
+
 def cpu_s(pid):
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")")[1].split()
     return (int(fields[11]) + int(fields[12])) / TICKS_S
@@ -240,8 +261,9 @@ def main():
     if "bare" not in kinds:
         sys.exit("message.py: WEIR_MESSAGE_ONLY must have bare in it")
     print("| devices | | instructions a message | above bare | of them in "
-          "Weir's callbacks | CPU, best, µs | CPU, ratio to bare |")
-    print("|---|---|---|---|---|---|---|")
+          "Weir's callbacks | system calls a message | CPU, best, µs | CPU, "
+          "ratio to bare |")
+    print("|---|---|---|---|---|---|---|---|")
     for n in DEVICES:
         world = World(n)
         try:
@@ -260,6 +282,7 @@ def main():
                 print(f"| {n} | {kind} | {x['all']:.0f} | "
                       f"{x['all'] - bare:+.0f} | "
                       f"{f'{calls:.0f}' if kind == 'weir' else ''} | "
+                      f"{system_calls(world, kind):.2f} | "
                       f"{f'{min(us):.2f} | {ratio:.2f}' if us else ' | '} |",
                       flush=True)
         finally:

@@ -5,7 +5,9 @@ a connection of our own: it shows reason codes, sends what no library would,
 resumes TLS sessions, and can vanish without a word.
 """
 
+import base64
 import collections
+import os
 import socket
 import ssl
 import struct
@@ -72,6 +74,7 @@ class Wire:
         session = like.sock.session if like else None
         plain = socket.create_connection(("127.0.0.1", broker.port),
                                          timeout=DEADLINE_S)
+        self.local_port = plain.getsockname()[1]
         try:
             self.sock = self.ctx.wrap_socket(
                 plain, server_hostname="localhost", session=session)
@@ -242,6 +245,65 @@ class Wire:
             self.until("no message has this topic")
         except Closed as e:
             return e.code
+
+
+class WebSocket:
+    """What Wire takes for a socket: MQTT in binary frames."""
+
+    def __init__(self, sock):
+        self.sock, self.got = sock, b""
+        key = base64.b64encode(os.urandom(16)).decode()
+        sock.sendall(("GET /mqtt HTTP/1.1\r\nHost: localhost\r\n"
+                      "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+                      f"Sec-WebSocket-Key: {key}\r\n"
+                      "Sec-WebSocket-Version: 13\r\n"
+                      "Sec-WebSocket-Protocol: mqtt\r\n\r\n").encode())
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            more = sock.recv(1)
+            if not more:
+                raise Closed(why="no upgrade")
+            head += more
+        assert head.startswith(b"HTTP/1.1 101"), head
+
+    @property
+    def session(self):
+        return self.sock.session
+
+    def sendall(self, data):
+        n = len(data)
+        size = (bytes([0x80 | n]) if n < 126 else
+                b"\xfe" + struct.pack("!H", n) if n < 65536 else
+                b"\xff" + struct.pack("!Q", n))
+        # A mask of zeros: MUST be there, need not hide anything here.
+        self.sock.sendall(b"\x82" + size + b"\0\0\0\0" + data)
+
+    def _exactly(self, n):
+        got = b""
+        while len(got) < n:
+            more = self.sock.recv(n - len(got))
+            if not more:
+                return None
+            got += more
+        return got
+
+    def recv(self, n):
+        while not self.got:
+            head = self._exactly(2)
+            if head is None or head[0] & 15 == 8:
+                return b""
+            size = head[1] & 127
+            if size > 125:
+                size = int.from_bytes(self._exactly(2 if size == 126 else 8),
+                                      "big")
+            data = self._exactly(size)
+            if head[0] & 15 in (0, 2):
+                self.got = data
+        out, self.got = self.got[:n], self.got[n:]
+        return out
+
+    def close(self):
+        self.sock.close()
 
 
 def refused_connect(wire, *args, **kw):

@@ -228,6 +228,22 @@ class Fleet:
                 con.commit()
 
 
+@contextlib.contextmanager
+def websockets(fleet):
+    """A WebSocket listener: its port, and the lines of configuration."""
+    with contextlib.closing(socket.socket()) as hold:
+        hold.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        hold.bind(("127.0.0.1", 0))
+        port = hold.getsockname()[1]
+        ca = fleet.root / "web-ca.crt"
+        ca.write_bytes((fleet.ca / "ca.crt").read_bytes())
+        ca.chmod(0o644)
+        yield port, (
+            f"listener {port} 127.0.0.1\nprotocol websockets\ncafile {ca}\n"
+            f"certfile {fleet.root / 'server' / 'server.crt'}\n"
+            f"keyfile {fleet.server_key}\nrequire_certificate true\n")
+
+
 class Broker:
     """A mosquitto on a loopback port of its own, run as mosquitto."""
 

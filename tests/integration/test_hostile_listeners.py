@@ -12,17 +12,14 @@ connects may do nothing at all, its will included, and the log says why. The
 well-behaved device is watched where it can connect.
 """
 
-import base64
 import contextlib
-import os
-import socket
-import struct
+import types
 
 import pytest
 
-from clients import (DISCONNECT, REFUSED, REFUSED_V311, Closed, Message, Wire,
-                     refused_connect)
-from harness import Broker
+from clients import (DISCONNECT, REFUSED, REFUSED_V311, Closed, Message,
+                     WebSocket, Wire, refused_connect)
+from harness import Broker, websockets
 from hostile import Ear, Watch, answers, fleet
 
 
@@ -104,84 +101,12 @@ def test_mount_point(fleet, wire, closing, version):
 # ------------------------------------------------------------------- WebSockets
 
 
-class WebSocket:
-    """What Wire takes for a socket: MQTT in binary frames."""
-
-    def __init__(self, sock):
-        self.sock, self.got = sock, b""
-        key = base64.b64encode(os.urandom(16)).decode()
-        sock.sendall(("GET /mqtt HTTP/1.1\r\nHost: localhost\r\n"
-                      "Upgrade: websocket\r\nConnection: Upgrade\r\n"
-                      f"Sec-WebSocket-Key: {key}\r\n"
-                      "Sec-WebSocket-Version: 13\r\n"
-                      "Sec-WebSocket-Protocol: mqtt\r\n\r\n").encode())
-        head = b""
-        while not head.endswith(b"\r\n\r\n"):
-            more = sock.recv(1)
-            if not more:
-                raise Closed(why="no upgrade")
-            head += more
-        assert head.startswith(b"HTTP/1.1 101"), head
-
-    def sendall(self, data):
-        n = len(data)
-        size = (bytes([0x80 | n]) if n < 126 else
-                b"\xfe" + struct.pack("!H", n) if n < 65536 else
-                b"\xff" + struct.pack("!Q", n))
-        # A mask of zeros: MUST be there, need not hide anything here.
-        self.sock.sendall(b"\x82" + size + b"\0\0\0\0" + data)
-
-    def _exactly(self, n):
-        got = b""
-        while len(got) < n:
-            more = self.sock.recv(n - len(got))
-            if not more:
-                return None
-            got += more
-        return got
-
-    def recv(self, n):
-        while not self.got:
-            head = self._exactly(2)
-            if head is None or head[0] & 15 == 8:
-                return b""
-            size = head[1] & 127
-            if size > 125:
-                size = int.from_bytes(self._exactly(2 if size == 126 else 8),
-                                      "big")
-            data = self._exactly(size)
-            if head[0] & 15 in (0, 2):
-                self.got = data
-        out, self.got = self.got[:n], self.got[n:]
-        return out
-
-    def close(self):
-        self.sock.close()
-
-
 @pytest.fixture
 def web(fleet, guarded):
     """A broker that has a WebSocket listener too, and its port."""
-    hold = socket.socket()
-    hold.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    hold.bind(("127.0.0.1", 0))
-    port = hold.getsockname()[1]
-    tls = "\n".join(
-        f"{k} {v}" for k, v in (
-            ("certfile", fleet.root / "server" / "server.crt"),
-            ("keyfile", fleet.server_key), ("require_certificate", "true")))
-    ca = fleet.root / "web-ca.crt"
-    ca.write_bytes((fleet.ca / "ca.crt").read_bytes())
-    ca.chmod(0o644)
-    b = guarded(f"listener {port} 127.0.0.1\nprotocol websockets\n"
-                f"cafile {ca}\n{tls}\n")
-
-    class Web:
-        pass
-    w = Web()
-    w.broker, w.fleet, w.port = b, b.fleet, port
-    yield w
-    hold.close()
+    with websockets(fleet) as (port, extra):
+        b = guarded(extra)
+        yield types.SimpleNamespace(broker=b, fleet=b.fleet, port=port)
 
 
 @pytest.fixture
