@@ -64,7 +64,8 @@ def test_every_writing_command_is_here():
         timeout=30).stdout.splitlines()]
     reads = {"status", "doctor", "device show", "device list", "device find",
              "cert show", "cert list", "policy check", "policy diff",
-             "policy show", "policy history", "explain", "audit list",
+             "policy import-acl", "policy show", "policy history", "explain",
+             "audit list",
              "audit verify", "audit head", "ca init", "ca import", "ca server",
              "ca show", "cert retire-old", "top", "tail", "usage"}
     assert sorted(WRITES) == sorted({c["name"] for c in table} - reads)
