@@ -159,7 +159,7 @@ static void test_in_total(void **state)
 	struct refusal r = publish;
 	unsigned written = 0;
 	uint32_t lost;
-	char id[16];
+	char id[32];
 
 	(void)state;
 	r.device = NULL;
