@@ -193,14 +193,20 @@ static void topic_free(struct import_topic *t)
 	free(t->own);
 }
 
-/* Another topic of T, with wildcards, allows all that topic I does. */
+static bool covers(const struct import_topic *by, const struct import_topic *t)
+{
+	struct str filter = str_from(by->shared);
+
+	return filter_covered(str_from(t->shared), &filter, 1);
+}
+
+/* Another topic of T, with wildcards, allows all that topic I does. Of two that
+ * allow the same, as "#" and "+/#", the first is needed. */
 static bool needless(const struct import_topics *t, const bool *wild, size_t i)
 {
 	for (size_t k = 0; k < t->n; k++) {
-		struct str by = str_from(t->t[k].shared);
-
-		if (k != i && wild[k] &&
-			filter_covered(str_from(t->t[i].shared), &by, 1))
+		if (k != i && wild[k] && covers(&t->t[k], &t->t[i]) &&
+			(k < i || !covers(&t->t[i], &t->t[k])))
 			return true;
 	}
 	return false;

@@ -118,6 +118,9 @@ static void test_tidies(void **state)
 		"aa=aa >a <a/#\n");
 	check("user aa\ntopic read +/b\ntopic read a/+\ntopic read a/b\n",
 		"aa=aa <+/b <a/+\n");
+	/* Two that allow the same are not both dropped. */
+	check("user aa\ntopic read #\ntopic read +/#\ntopic read a\n",
+		"aa=aa <#\n");
 	/* The broker refuses to publish there whatever a list says. */
 	check("user aa\ntopic $SYS/#\ntopic $SYSTEM\n",
 		"aa=aa >$SYSTEM <$SYS/# <$SYSTEM\n");
