@@ -291,7 +291,7 @@ static void chain_run(STACK_OF(X509) *anchors)
 
 static void import_run(void)
 {
-	char cert[128], key[128];
+	char cert[128] = "", key[128] = "";
 	struct ca_import i = import_of(cert, key);
 	struct ca *ca = NULL;
 	struct err e = {0};
