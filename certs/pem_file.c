@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE /* syncfs */
 #include "certs/pem_file.h"
 
 #include "io/file.h"
@@ -83,6 +84,43 @@ bool pem_file_write(const char *path, struct str text, enum pem_access access,
 	return done;
 }
 
+static bool stage(const char *path, struct str text, enum pem_access access,
+	struct err *e)
+{
+	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+	int fd = open(path, flags, 0600), error;
+	bool done;
+
+	if (fd < 0 && errno == EEXIST && unlink(path) == 0)
+		fd = open(path, flags, 0600);
+	if (fd < 0)
+		return file_err(e, "create", path, errno);
+	done = write_all(fd, text) &&
+	       (access != PEM_PUBLIC || fchmod(fd, 0644) == 0);
+	error = errno;
+	if (close(fd) != 0 && done) {
+		done = false;
+		error = errno;
+	}
+	if (done)
+		return true;
+	(void)unlink(path);
+	return file_err(e, "write", path, error);
+}
+
+bool pem_sync(const char *dir, struct err *e)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), error;
+	bool done;
+
+	if (fd < 0)
+		return file_err(e, "open", dir, errno);
+	done = syncfs(fd) == 0;
+	error = errno;
+	(void)close(fd);
+	return done || file_err(e, "write to", dir, error);
+}
+
 /* The folder PATH, which may exist. */
 static bool dir_one(const char *path, struct err *e)
 {
@@ -134,19 +172,36 @@ static struct str bio_str(BIO *bio)
 	return (struct str){p, n > 0 ? (size_t)n : 0};
 }
 
-bool pem_key_save(const char *path, const EVP_PKEY *key, struct err *e)
+/* What writes a text to a file: pem_file_write or stage. */
+typedef bool writer(const char *path, struct str text, enum pem_access access,
+	struct err *e);
+
+static bool key_write(writer *write_text, const char *path, const EVP_PKEY *key,
+	struct err *e)
 {
 	/* BIO_free wipes a memory BIO, and growing it wipes the old bytes. */
 	BIO *bio = BIO_new(BIO_s_mem());
+	PKCS8_PRIV_KEY_INFO *info = EVP_PKEY2PKCS8(key);
 	bool done = false;
 
-	if (bio == NULL || PEM_write_bio_PKCS8PrivateKey(
-				   bio, key, NULL, NULL, 0, NULL, NULL) != 1)
+	if (bio == NULL || info == NULL ||
+		PEM_write_bio_PKCS8_PRIV_KEY_INFO(bio, info) != 1)
 		(void)out_of_memory(e);
 	else
-		done = pem_file_write(path, bio_str(bio), PEM_PRIVATE, e);
+		done = write_text(path, bio_str(bio), PEM_PRIVATE, e);
+	PKCS8_PRIV_KEY_INFO_free(info); /* wipes too */
 	(void)BIO_free(bio);
 	return done;
+}
+
+bool pem_key_save(const char *path, const EVP_PKEY *key, struct err *e)
+{
+	return key_write(pem_file_write, path, key, e);
+}
+
+bool pem_key_stage(const char *path, const EVP_PKEY *key, struct err *e)
+{
+	return key_write(stage, path, key, e);
 }
 
 bool pem_cert_text(X509 *cert, char **text, size_t *len, struct err *e)
@@ -167,7 +222,8 @@ bool pem_cert_text(X509 *cert, char **text, size_t *len, struct err *e)
 	return true;
 }
 
-bool pem_cert_save(const char *path, X509 *cert, struct err *e)
+static bool cert_write(
+	writer *write_text, const char *path, X509 *cert, struct err *e)
 {
 	char *text = NULL;
 	size_t len = 0;
@@ -175,9 +231,19 @@ bool pem_cert_save(const char *path, X509 *cert, struct err *e)
 
 	if (!pem_cert_text(cert, &text, &len, e))
 		return false;
-	done = pem_file_write(path, (struct str){text, len}, PEM_PUBLIC, e);
+	done = write_text(path, (struct str){text, len}, PEM_PUBLIC, e);
 	OPENSSL_free(text);
 	return done;
+}
+
+bool pem_cert_save(const char *path, X509 *cert, struct err *e)
+{
+	return cert_write(pem_file_write, path, cert, e);
+}
+
+bool pem_cert_stage(const char *path, X509 *cert, struct err *e)
+{
+	return cert_write(stage, path, cert, e);
 }
 
 bool pem_chain_save(const char *path, STACK_OF(X509) *chain, struct err *e)

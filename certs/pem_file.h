@@ -41,6 +41,16 @@ MUST bool pem_chain_save(
 	const char *path, STACK_OF(X509) *chain, struct err *e);
 
 /*
+ * For many files at once: the same files under a name that is the caller's own,
+ * so that what is there is left over and replaced. Nothing is durable before
+ * pem_sync.
+ */
+MUST bool pem_key_stage(const char *path, const EVP_PKEY *key, struct err *e);
+MUST bool pem_cert_stage(const char *path, X509 *cert, struct err *e);
+/* All that was written to DIR's file system is on disk. */
+MUST bool pem_sync(const char *dir, struct err *e);
+
+/*
  * Saves DIR/NAME.key (unless KEY is NULL) and DIR/NAME.crt; both or none.
  * DIR must exist (dir_make). All borrowed.
  */

@@ -331,6 +331,25 @@ static const struct opt REVOKE_OPTIONS[] = {
 	END_OPTION,
 };
 
+static const struct opt BULK_OPTIONS[] = {
+	{"out", '\0', OPT_VALUE, "DIR", "where keys and certificates go"},
+	{"jobs", '\0', OPT_VALUE, "N", "threads (one per processor)"},
+	{"key-type", '\0', OPT_VALUE, "T",
+		"p256 (so unless said), p384, rsa2048, rsa3072"},
+	DAYS_OPTION,
+	SIM_OPTION,
+	{"any-check-digit", '\0', OPT_FLAG, NULL,
+		"admit an ICCID whose check digit is wrong"},
+	END_OPTION,
+};
+
+static const struct opt IMPORT_OPTIONS[] = {
+	{"id-from", '\0', OPT_VALUE, "F",
+		"where the device's id is: cn, san-uri, serialnumber"},
+	{"class", '\0', OPT_VALUE, "C", "of devices that are new"},
+	END_OPTION,
+};
+
 const struct command cert_commands[] = {
 	{
 		.name = "cert issue",
@@ -376,6 +395,38 @@ const struct command cert_commands[] = {
 		.words_min = 1,
 		.words_max = 1,
 		.run = run_cert_add,
+	},
+	{
+		.name = "cert bulk",
+		.usage = "MANIFEST|- --out DIR [--jobs N] [--key-type T] "
+			 "[--days N] [--sim-in-cert] [--any-check-digit]",
+		.summary = "Certificates for all devices of a file",
+		.help = "MANIFEST is CSV with a line of column names, or JSON "
+			"Lines: id, class, iccid, imsi,\nimei, eid, mode, "
+			"attr.NAME; csr, where the device has its key. Adds "
+			"devices that are\nnew. Stopped or killed, the same "
+			"command goes on. What failed is in DIR/failed.csv,\n"
+			"and the exit status 1.\n\n"
+			"  weir cert bulk batch-7.csv --out batch-7\n",
+		.options = BULK_OPTIONS,
+		.words_min = 1,
+		.words_max = 1,
+		.run = run_cert_bulk,
+	},
+	{
+		.name = "cert import",
+		.usage = "PATH… --id-from cn|san-uri|serialnumber --class C",
+		.summary = "Register certificates that devices have already",
+		.help = "PATH is a certificate, or a folder of .crt, .pem, "
+			".cer and .der files. All or nothing.\nDevices that "
+			"are new get class C. The broker must trust the issuer "
+			"(cafile).\n\n"
+			"  weir cert import ./fleet --id-from cn --class "
+			"pump\n",
+		.options = IMPORT_OPTIONS,
+		.words_min = 1,
+		.words_max = WORDS_ANY,
+		.run = run_cert_import,
 	},
 	{
 		.name = "cert show",

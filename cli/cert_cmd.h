@@ -8,13 +8,6 @@
 #include "cli/command.h"
 #include "io/segment.h"
 
-#include <openssl/x509.h>
-
-/* X as the registry shall hold it for device ID. ERR_INPUT: the certificate
- * cannot be used, and why. */
-MUST bool cert_credential(
-	X509 *x, const char *id, struct credential *out, struct err *e);
-
 /*
  * The meter, which knows by which certificate each device has connected last;
  * segment_close. ERR_ENVIRONMENT: no broker has run, or it cannot be read.
@@ -34,6 +27,8 @@ MUST bool run_cert_retire_old(struct cli *c, struct err *e);
 MUST bool run_cert_issue(struct cli *c, struct err *e);
 MUST bool run_cert_sign(struct cli *c, struct err *e);
 MUST bool run_cert_add(struct cli *c, struct err *e);
+MUST bool run_cert_bulk(struct cli *c, struct err *e);
+MUST bool run_cert_import(struct cli *c, struct err *e);
 MUST bool run_cert_show(struct cli *c, struct err *e);
 
 #endif

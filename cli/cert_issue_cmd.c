@@ -47,31 +47,6 @@ static void issuing_fini(struct issuing *i)
 	registry_close(&i->r);
 }
 
-bool cert_credential(
-	X509 *x, const char *id, struct credential *out, struct err *e)
-{
-	struct credential c = {.status = CREDENTIAL_ACTIVE};
-	struct certificate cert;
-	struct x509_names names;
-
-	if (!x509_read(x, &cert, e))
-		return false;
-	if (!cert.usable)
-		return err_set(e, ERR_INPUT,
-			"the broker would refuse this certificate: %s",
-			cert.problem);
-	x509_names(x, &names);
-	memcpy(c.fingerprint, cert.fingerprint, sizeof(c.fingerprint));
-	memcpy(c.spki, cert.spki, sizeof(c.spki));
-	(void)snprintf(c.device_id, sizeof(c.device_id), "%s", id);
-	(void)snprintf(c.serial, sizeof(c.serial), "%s", names.serial);
-	(void)snprintf(c.issuer, sizeof(c.issuer), "%s", names.issuer);
-	c.not_before_s = cert.not_before_s;
-	c.not_after_s = cert.not_after_s;
-	*out = c;
-	return true;
-}
-
 /* Opens a transaction, and finds the device of the first word. */
 static bool begin(struct cli *c, struct issuing *i, struct err *e)
 {
@@ -117,7 +92,8 @@ static bool make(struct cli *c, struct issuing *i, struct err *e)
 /* Writes the registration, which the commit makes true. */
 static bool enter(struct issuing *i, struct err *e)
 {
-	return cert_credential(i->cert, i->device.id, &i->credential, e) &&
+	return x509_device_credential(
+		       i->cert, i->device.id, &i->credential, e) &&
 	       registry_credential_add(i->r, &i->credential, e);
 }
 

@@ -4,6 +4,7 @@
  */
 #include "cli/device_cmd.h"
 #include "cli/device_attrs.h"
+#include "cli/device_file_cmd.h"
 #include "cli/output.h"
 #include "cli/records.h"
 #include "cli/values.h"
@@ -324,6 +325,29 @@ const struct command device_commands[] = {
 		.words_min = 1,
 		.words_max = 1,
 		.run = run_device_remove,
+	},
+	{
+		.name = "device export",
+		.usage = "[--class C] [--status S] [--mode M]",
+		.summary = "Print devices and their certificates, for import",
+		.help = "CSV, or with --json JSON Lines, which device import "
+			"reads. SIM identifiers are whole.\n\n"
+			"  weir device export --class pump > pumps.csv\n",
+		.options = DEVICE_EXPORT_OPTIONS,
+		.run = run_device_export,
+	},
+	{
+		.name = "device import",
+		.usage = "FILE|- [--upsert] [--any-check-digit] [--wait DUR]",
+		.summary = "Register all devices of a file, or none",
+		.help = "CSV with a line of column names, or JSON Lines, as "
+			"device export prints them.\nErrors are told by line. "
+			"What is suspended, retired or revoked stays so.\n\n"
+			"  weir device import pumps.csv --upsert\n",
+		.options = DEVICE_IMPORT_OPTIONS,
+		.words_min = 1,
+		.words_max = 1,
+		.run = run_device_import,
 	},
 	{.name = NULL},
 };

@@ -135,8 +135,10 @@ void print_error(const struct err *e)
 	(void)fputs("weir: ", stderr);
 	print_text(stderr, e->place);
 	if (e->line != 0)
-		(void)fprintf(stderr, "%s%u:%u", e->place[0] != '\0' ? ":" : "",
-			e->line, e->col);
+		(void)fprintf(stderr, "%s%u", e->place[0] != '\0' ? ":" : "",
+			e->line);
+	if (e->line != 0 && e->col != 0)
+		(void)fprintf(stderr, ":%u", e->col);
 	if (e->place[0] != '\0' || e->line != 0)
 		(void)fputs(": ", stderr);
 	print_text(stderr, e->msg);

@@ -101,11 +101,13 @@ void device_print(const struct cli *c, const struct device *d)
 
 cJSON *credential_json(const struct credential *c)
 {
-	char hex[FINGERPRINT_HEX];
+	char hex[FINGERPRINT_HEX], spki[FINGERPRINT_HEX];
 	cJSON *o = json_new();
 
 	fingerprint_format(c->fingerprint, hex);
+	fingerprint_format(c->spki, spki);
 	json_str(o, "fingerprint", hex);
+	json_str(o, "spki", spki);
 	json_str(o, "device_id", c->device_id);
 	json_str(o, "serial", c->serial);
 	json_str(o, "issuer", c->issuer);

@@ -167,12 +167,32 @@ static bool list_copy(
 	return true;
 }
 
+/* What L holds, given to the caller of a function of the header. */
+static bool list_give(const struct list *l, struct attr **attrs, uint16_t *n,
+	char **bytes, struct err *e)
+{
+	struct attr *a = NULL;
+	char *b = NULL;
+
+	if (l->n != 0 && !list_copy(l, &a, &b, e))
+		return false;
+	*attrs = a;
+	*bytes = b;
+	*n = (uint16_t)l->n;
+	return true;
+}
+
+bool attrs_json_read(const struct cJSON *root, struct attr **attrs, uint16_t *n,
+	char **bytes, struct err *e)
+{
+	struct list l = {.n = 0};
+
+	return collect(&l, root, e) && list_give(&l, attrs, n, bytes, e);
+}
+
 bool attrs_json_parse(struct str text, struct attr **attrs, uint16_t *n,
 	char **bytes, struct err *e)
 {
-	struct list l = {0};
-	struct attr *a = NULL;
-	char *b = NULL;
 	cJSON *root;
 	bool ok;
 
@@ -181,14 +201,22 @@ bool attrs_json_parse(struct str text, struct attr **attrs, uint16_t *n,
 	root = cJSON_ParseWithLength(text.p, text.n);
 	if (root == NULL) /* of a text that was just found valid */
 		return no_memory(e);
-	ok = collect(&l, root, e) && (l.n == 0 || list_copy(&l, &a, &b, e));
+	ok = attrs_json_read(root, attrs, n, bytes, e);
 	cJSON_Delete(root);
-	if (!ok)
-		return false;
-	*attrs = a;
-	*bytes = b;
-	*n = (uint16_t)l.n;
-	return true;
+	return ok;
+}
+
+bool attrs_make(const struct attr *in, size_t n_in, struct attr **attrs,
+	uint16_t *n, char **bytes, struct err *e)
+{
+	struct list l = {.n = 0};
+
+	for (size_t i = 0; i < n_in; i++) {
+		if (!list_add(&l, in[i].name, in[i].value, e))
+			return false;
+	}
+	list_sort(&l);
+	return list_give(&l, attrs, n, bytes, e);
 }
 
 static cJSON *new_string(struct str s)

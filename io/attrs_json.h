@@ -26,6 +26,15 @@
 MUST bool attrs_json_parse(struct str text, struct attr **attrs, uint16_t *n,
 	char **bytes, struct err *e);
 
+/* The same of ROOT, a text that json_scan() accepted, read by cJSON. */
+struct cJSON;
+MUST bool attrs_json_read(const struct cJSON *root, struct attr **attrs,
+	uint16_t *n, char **bytes, struct err *e);
+
+/* The same of N_IN attributes (borrowed, in any order). */
+MUST bool attrs_make(const struct attr *in, size_t n_in, struct attr **attrs,
+	uint16_t *n, char **bytes, struct err *e);
+
 /*
  * The N attributes (borrowed, in any order) as text that attrs_json_parse()
  * reads back: one form for equal attributes, so that texts can be compared.

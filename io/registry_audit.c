@@ -109,6 +109,12 @@ bool reg_audit(struct registry *r, const char *action, struct str device_id,
 	char *text = NULL;
 	bool ok;
 
+	if (r->bulk) {
+		/* One entry tells of all: registry_bulk_end. */
+		cJSON_Delete(detail);
+		r->wrote = true;
+		return true;
+	}
 	if (cJSON_AddNumberToObject(detail, "revision", (double)r->revision) !=
 		NULL)
 		text = cJSON_PrintUnformatted(detail);

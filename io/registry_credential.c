@@ -220,7 +220,7 @@ static cJSON *detail_of(const struct credential *c)
 	return NULL;
 }
 
-static bool check_credential(const struct credential *c, struct err *e)
+bool reg_check_credential(const struct credential *c, struct err *e)
 {
 	struct str serial = {c->serial, strnlen(c->serial, sizeof(c->serial))};
 	struct str issuer = {c->issuer, strnlen(c->issuer, sizeof(c->issuer))};
@@ -266,19 +266,26 @@ static bool check_fingerprint(
 				 old.device_id, status_names[old.status]);
 }
 
-static bool check_key(
+bool reg_check_key_barred(
+	struct registry *r, const struct credential *c, struct err *e)
+{
+	bool barred = false;
+
+	if (!registry_key_barred(r, c->spki, &barred, e))
+		return false;
+	return !barred ||
+	       err_set(e, ERR_CONFLICT,
+		       "this certificate's key was revoked as compromised, "
+		       "and is never accepted again; make a new key");
+}
+
+bool reg_check_key_owner(
 	struct registry *r, const struct credential *c, struct err *e)
 {
 	char owner[DEVICE_ID_MAX + 1];
 	sqlite3_stmt *row;
-	bool barred = false, ok;
+	bool ok;
 
-	if (!registry_key_barred(r, c->spki, &barred, e))
-		return false;
-	if (barred)
-		return err_set(e, ERR_CONFLICT,
-			"this certificate's key was revoked as compromised, "
-			"and is never accepted again; make a new key");
 	if (!reg_find(r, STMT_KEY_OWNER,
 		    VALS(V_BLOB(c->spki), V_TEXT(device_of(c))), &row, e))
 		return false;
@@ -296,9 +303,9 @@ static bool check_key(
 static bool credential_add(
 	struct registry *r, const struct credential *c, struct err *e)
 {
-	return reg_may_write(r, e) && check_credential(c, e) &&
+	return reg_may_write(r, e) && reg_check_credential(c, e) &&
 	       check_device(r, device_of(c), e) && check_fingerprint(r, c, e) &&
-	       check_key(r, c, e) &&
+	       reg_check_key_barred(r, c, e) && reg_check_key_owner(r, c, e) &&
 	       reg_run(r, STMT_CREDENTIAL_ADD,
 		       VALS(V_BLOB(c->fingerprint), V_BLOB(c->spki),
 			       V_TEXT(device_of(c)),

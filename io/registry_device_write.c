@@ -23,7 +23,7 @@ static const struct {
 
 /* ------------------------------------------------------------------ detail */
 
-static const char *mode_of(const struct device *d)
+const char *reg_mode_of(const struct device *d)
 {
 	return d->observe ? "observe" : "enforce";
 }
@@ -34,7 +34,7 @@ static cJSON *detail_of(const struct device *d, const char *attrs)
 {
 	cJSON *j = cJSON_CreateObject();
 	bool ok = cJSON_AddStringToObject(j, "class", d->class_name) != NULL &&
-		  cJSON_AddStringToObject(j, "mode", mode_of(d)) != NULL &&
+		  cJSON_AddStringToObject(j, "mode", reg_mode_of(d)) != NULL &&
 		  cJSON_AddRawToObject(j, "attrs", attrs) != NULL;
 
 	for (int k = SIMID_NONE + 1; ok && k < SIMID_KINDS; k++) {
@@ -54,7 +54,7 @@ static cJSON *detail_of(const struct device *d, const char *attrs)
 
 /* ------------------------------------------------------------------ writes */
 
-static struct val sim_val(const struct simid *id)
+struct val reg_sim_val(const struct simid *id)
 {
 	struct val v = V_TEXT(((struct str){id->digits, id->n}));
 
@@ -68,7 +68,7 @@ static struct str id_of(const struct device *d)
 	return (struct str){d->id, strnlen(d->id, sizeof(d->id))};
 }
 
-static bool check_device(const struct device *d, struct err *e)
+bool reg_check_device(const struct device *d, struct err *e)
 {
 	struct str class_name = {
 		d->class_name, strnlen(d->class_name, sizeof(d->class_name))};
@@ -94,8 +94,7 @@ static bool check_device(const struct device *d, struct err *e)
 }
 
 /* No other device may have an identifier of D, a retired one neither. */
-static bool check_sims(
-	struct registry *r, const struct device *d, struct err *e)
+bool reg_check_sims(struct registry *r, const struct device *d, struct err *e)
 {
 	for (int k = SIMID_NONE + 1; k < SIMID_KINDS; k++) {
 		char masked[SIMID_MAX + 1];
@@ -104,8 +103,8 @@ static bool check_sims(
 
 		if (d->sim[k].kind == SIMID_NONE)
 			continue;
-		if (!reg_find(r, sims[k].owner, VALS(sim_val(&d->sim[k])), &row,
-			    e))
+		if (!reg_find(r, sims[k].owner, VALS(reg_sim_val(&d->sim[k])),
+			    &row, e))
 			return false;
 		if (row == NULL)
 			continue;
@@ -142,13 +141,13 @@ static bool insert(struct registry *r, const struct device *d,
 {
 	return reg_run(r, STMT_DEVICE_ADD,
 		       VALS(V_TEXT(id_of(d)), V_TEXT(str_from(d->class_name)),
-			       sim_val(&d->sim[SIMID_ICCID]),
-			       sim_val(&d->sim[SIMID_IMSI]),
-			       sim_val(&d->sim[SIMID_IMEI]),
-			       sim_val(&d->sim[SIMID_EID]),
+			       reg_sim_val(&d->sim[SIMID_ICCID]),
+			       reg_sim_val(&d->sim[SIMID_IMSI]),
+			       reg_sim_val(&d->sim[SIMID_IMEI]),
+			       reg_sim_val(&d->sim[SIMID_EID]),
 			       V_TEXT(str_from(attrs)), V_INT(r->now_s),
 			       V_INT(r->revision),
-			       V_TEXT(str_from(mode_of(d)))),
+			       V_TEXT(str_from(reg_mode_of(d)))),
 		       e) &&
 	       reg_audit(r, "device.add", id_of(d), detail_of(d, attrs), e);
 }
@@ -160,7 +159,7 @@ static bool device_add(
 	bool found = false, ok;
 	char *attrs;
 
-	if (!reg_may_write(r, e) || !check_device(d, e) ||
+	if (!reg_may_write(r, e) || !reg_check_device(d, e) ||
 		!registry_device(r, id_of(d), &old, &found, e))
 		return false;
 	if (found) {
@@ -170,7 +169,7 @@ static bool device_add(
 			ok ? "is retired, and an id is never used again"
 			   : "exists already; change it with weir device set");
 	}
-	if (!check_sims(r, d, e) ||
+	if (!reg_check_sims(r, d, e) ||
 		!attrs_json_format(d->attrs, d->n_attrs, &attrs, e))
 		return false;
 	ok = insert(r, d, attrs, e);
@@ -184,7 +183,6 @@ bool registry_device_add(
 	return reg_wrote(r, device_add(r, d, e));
 }
 
-/* True when D's rights are OLD's. */
 static bool same(const struct device *old, const struct device *d,
 	const char *old_attrs, const char *attrs)
 {
@@ -199,37 +197,58 @@ static bool same(const struct device *old, const struct device *d,
 	return true;
 }
 
+bool reg_device_same(const struct device *old, const struct device *d,
+	bool *out, struct err *e)
+{
+	char *old_attrs = NULL, *attrs = NULL;
+	bool ok = attrs_json_format(d->attrs, d->n_attrs, &attrs, e) &&
+		  attrs_json_format(old->attrs, old->n_attrs, &old_attrs, e);
+
+	if (ok)
+		*out = same(old, d, old_attrs, attrs);
+	free(old_attrs);
+	free(attrs);
+	return ok;
+}
+
 static bool update(struct registry *r, const struct device *d,
 	const char *attrs, struct err *e)
 {
 	return reg_run(r, STMT_DEVICE_SET,
 		       VALS(V_TEXT(id_of(d)), V_TEXT(str_from(d->class_name)),
-			       sim_val(&d->sim[SIMID_ICCID]),
-			       sim_val(&d->sim[SIMID_IMSI]),
-			       sim_val(&d->sim[SIMID_IMEI]),
-			       sim_val(&d->sim[SIMID_EID]),
+			       reg_sim_val(&d->sim[SIMID_ICCID]),
+			       reg_sim_val(&d->sim[SIMID_IMSI]),
+			       reg_sim_val(&d->sim[SIMID_IMEI]),
+			       reg_sim_val(&d->sim[SIMID_EID]),
 			       V_TEXT(str_from(attrs)), V_INT(r->now_s),
 			       V_INT(r->revision),
-			       V_TEXT(str_from(mode_of(d)))),
+			       V_TEXT(str_from(reg_mode_of(d)))),
 		       e) &&
 	       reg_change(r, id_of(d), e) &&
 	       reg_audit(r, "device.set", id_of(d), detail_of(d, attrs), e);
+}
+
+bool reg_device_update(
+	struct registry *r, const struct device *d, struct err *e)
+{
+	char *attrs = NULL;
+	bool ok = attrs_json_format(d->attrs, d->n_attrs, &attrs, e) &&
+		  update(r, d, attrs, e);
+
+	free(attrs);
+	return ok;
 }
 
 static bool device_set(
 	struct registry *r, const struct device *d, struct err *e)
 {
 	struct device old = {0};
-	char *old_attrs = NULL, *attrs = NULL;
-	bool ok = reg_may_write(r, e) && check_device(d, e) &&
-		  find_old(r, id_of(d), &old, e) && check_sims(r, d, e) &&
-		  attrs_json_format(d->attrs, d->n_attrs, &attrs, e) &&
-		  attrs_json_format(old.attrs, old.n_attrs, &old_attrs, e);
+	bool same_rights = false;
+	bool ok = reg_may_write(r, e) && reg_check_device(d, e) &&
+		  find_old(r, id_of(d), &old, e) && reg_check_sims(r, d, e) &&
+		  reg_device_same(&old, d, &same_rights, e) &&
+		  (same_rights || reg_device_update(r, d, e));
 
-	if (ok && !same(&old, d, old_attrs, attrs))
-		ok = update(r, d, attrs, e);
-	free(old_attrs);
-	free(attrs);
 	device_fini(&old);
 	return ok;
 }

@@ -32,6 +32,9 @@
 #define REGISTRY_STATEMENTS(X)                                                 \
 	X(BEGIN, "BEGIN IMMEDIATE")                                            \
 	X(COMMIT, "COMMIT")                                                    \
+	X(SAVEPOINT, "SAVEPOINT line")                                         \
+	X(ROLLBACK_TO, "ROLLBACK TO line")                                     \
+	X(RELEASE, "RELEASE line")                                             \
 	X(SNAPSHOT, "BEGIN")                                                   \
 	X(DATA_VERSION, "PRAGMA data_version")                                 \
 	X(META_GET, "SELECT value FROM meta WHERE key = ?1")                   \
@@ -52,6 +55,9 @@
 	X(DEVICE_ADD, "INSERT INTO device (" DEVICE_COLUMNS ") VALUES "        \
 		      "(?1, ?2, 'active', '', 0, ?3, ?4, ?5, ?6, ?7, ?8, ?8, " \
 		      "?9, ?10)")                                              \
+	X(DEVICE_IMPORT, "INSERT INTO device (" DEVICE_COLUMNS ") VALUES "     \
+			 "(?1, ?2, ?11, ?12, ?13, ?3, ?4, ?5, ?6, ?7, ?8, "    \
+			 "?8, ?9, ?10)")                                       \
 	X(DEVICE_SET, "UPDATE device SET class = ?2, iccid = ?3, imsi = ?4, "  \
 		      "imei = ?5, eid = ?6, attrs = ?7, updated_s = ?8, "      \
 		      "revision = ?9, mode = ?10 WHERE id = ?1")               \
@@ -77,6 +83,9 @@
 	X(CREDENTIAL_ADD, "INSERT INTO credential (" CREDENTIAL_COLUMNS ") "   \
 			  "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'active', 0, "  \
 			  "'', ?8)")                                           \
+	X(CREDENTIAL_IMPORT,                                                   \
+		"INSERT INTO credential (" CREDENTIAL_COLUMNS ") "             \
+		"VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")       \
 	X(CREDENTIAL_REVOKE, "UPDATE credential SET status = 'revoked', "      \
 			     "revoked_s = ?2, reason = ?4, "                   \
 			     "revision = ?3 WHERE fingerprint = ?1")           \
@@ -116,6 +125,8 @@ struct registry {
 	bool in_tx;
 	bool wrote;  /* something is to be committed */
 	bool failed; /* a write failed: only a rollback is left */
+	bool bulk;   /* no entry in the audit for each write */
+	bool bulk_wrote;
 	char actor[REGISTRY_ACTOR_MAX + 1];
 	int64_t now_s, revision, change_seq;
 	int64_t audit_seq; /* the chain's head: seq and hash of the last */
@@ -231,6 +242,25 @@ bool col_blob(sqlite3_stmt *st, int i, uint8_t out[static FINGERPRINT_LEN]);
 
 /* True when ID is a KIND in the form that strict parsing gives. */
 bool reg_sim_valid(enum simid_kind kind, const struct simid *id);
+
+/* What registry_device_add and _set, and imports, have in common. */
+struct val reg_sim_val(const struct simid *id);
+const char *reg_mode_of(const struct device *d);
+MUST bool reg_check_device(const struct device *d, struct err *e);
+/* No other device has an identifier of D. */
+MUST bool reg_check_sims(
+	struct registry *r, const struct device *d, struct err *e);
+/* *same: D's rights are OLD's. */
+MUST bool reg_device_same(const struct device *old, const struct device *d,
+	bool *same, struct err *e);
+/* Writes D, which is there, and a change row. */
+MUST bool reg_device_update(
+	struct registry *r, const struct device *d, struct err *e);
+MUST bool reg_check_credential(const struct credential *c, struct err *e);
+MUST bool reg_check_key_barred(
+	struct registry *r, const struct credential *c, struct err *e);
+MUST bool reg_check_key_owner(
+	struct registry *r, const struct credential *c, struct err *e);
 
 /* True inside a transaction whose writes all succeeded. */
 MUST bool reg_may_write(struct registry *r, struct err *e);

@@ -102,6 +102,7 @@ static bool tx_open(
 	r->in_tx = true;
 	r->wrote = false;
 	r->failed = false;
+	r->bulk = false;
 	memcpy(r->actor, who.p, who.n + 1);
 	r->now_s = now_s;
 	r->change_seq = 0;

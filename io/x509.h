@@ -45,6 +45,15 @@ struct x509_names {
 };
 void x509_names(X509 *x, struct x509_names *out);
 
+/* The one URI of X's subjectAltName that is no SIM identifier into OUT; "" when
+ * there is none. ERR_INPUT: several, or one that is not plain text. */
+MUST bool x509_san_uri(X509 *x, char *out, size_t cap, struct err *e);
+
+/* X (borrowed) as the registry shall hold it for device ID, active. ERR_INPUT:
+ * the broker would refuse it, and why. */
+MUST bool x509_device_credential(
+	X509 *x, const char *id, struct credential *out, struct err *e);
+
 /* "EC P-256", "RSA 2048", "ED25519"; "unknown" for NULL. NUL terminated. */
 void x509_key_name(const EVP_PKEY *key, char *out, size_t cap);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a certificate says to people; nothing here is identity. */
+#include "core/simurn.h"
 #include "core/utf8.h"
 #include "io/x509.h"
 
@@ -185,4 +186,69 @@ void x509_names(X509 *x, struct x509_names *out)
 	out->client_auth =
 		(X509_get_extended_key_usage(x) & XKU_SSL_CLIENT) != 0;
 	(void)ERR_pop_to_mark();
+}
+
+/* NAME's URI, when it is one that states no SIM identifier. */
+static bool other_uri(const GENERAL_NAME *name, struct str *out)
+{
+	char digits[SIMID_MAX + 2];
+	enum simid_kind kind;
+	int type = GEN_OTHERNAME;
+	const ASN1_STRING *value = GENERAL_NAME_get0_value(name, &type);
+
+	if (type != GEN_URI)
+		return false;
+	*out = (struct str){(const char *)ASN1_STRING_get0_data(value),
+		(size_t)ASN1_STRING_length(value)};
+	return simurn_parse(*out, &kind, digits) == SIMURN_OTHER;
+}
+
+bool x509_san_uri(X509 *x, char *out, size_t cap, struct err *e)
+{
+	GENERAL_NAMES *names =
+		X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
+	struct str uri = {"", 0}, one;
+	size_t n = 0;
+	bool plain;
+
+	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+		if (!other_uri(sk_GENERAL_NAME_value(names, i), &one))
+			continue;
+		uri = one;
+		n++;
+	}
+	plain = n <= 1 && uri.n < cap && utf8_valid(uri);
+	if (plain) {
+		memcpy(out, uri.p, uri.n);
+		out[uri.n] = '\0';
+	}
+	GENERAL_NAMES_free(names);
+	return plain || err_set(e, ERR_INPUT,
+				"the certificate's subjectAltName has several "
+				"URIs, or one that is no plain text");
+}
+
+bool x509_device_credential(
+	X509 *x, const char *id, struct credential *out, struct err *e)
+{
+	struct credential c = {.status = CREDENTIAL_ACTIVE};
+	struct certificate cert;
+	struct x509_names names;
+
+	if (!x509_read(x, &cert, e))
+		return false;
+	if (!cert.usable)
+		return err_set(e, ERR_INPUT,
+			"the broker would refuse this certificate: %s",
+			cert.problem);
+	x509_names(x, &names);
+	memcpy(c.fingerprint, cert.fingerprint, sizeof(c.fingerprint));
+	memcpy(c.spki, cert.spki, sizeof(c.spki));
+	(void)snprintf(c.device_id, sizeof(c.device_id), "%s", id);
+	(void)snprintf(c.serial, sizeof(c.serial), "%s", names.serial);
+	(void)snprintf(c.issuer, sizeof(c.issuer), "%s", names.issuer);
+	c.not_before_s = cert.not_before_s;
+	c.not_after_s = cert.not_after_s;
+	*out = c;
+	return true;
 }

@@ -7,8 +7,8 @@
  */
 #include "certs/issue.h"
 #include "certs/key.h"
-#include "cli/cert_cmd.h"
 #include "io/registry.h"
+#include "io/x509.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,7 +42,7 @@ static bool enter(const struct fill *f, const struct device *d, EVP_PKEY *key,
 
 	if (!issue_device(f->ca, d, key, &o, &cert, e))
 		return false;
-	done = cert_credential(cert, d->id, &c, e) &&
+	done = x509_device_credential(cert, d->id, &c, e) &&
 	       registry_device_add(f->registry, d, e) &&
 	       registry_credential_add(f->registry, &c, e) &&
 	       write_pem(key, cert, e);

@@ -44,6 +44,9 @@ class Run:
 
 CA = (("ca", "init"),)
 CERT = CA + (("cert", "issue", "meter-13", "--out", "."),)
+OTHER = (("--state", "two", "init", "--broker-user", "root"),
+         ("--state", "two", "device", "add", "other", "--class", "c"),
+         ("--state", "two", "cert", "issue", "other"))
 RUNS = {
     "init": Run("--broker-user", "root", nowhere=None),
     "status": Run(),
@@ -56,6 +59,8 @@ RUNS = {
     "device show": Run("meter-13"),
     "device list": Run(json=LINES),
     "device find": Run("8944010000000000033", json=LINES),
+    "device export": Run(json=LINES),
+    "device import": Run("devices.csv"),
     "device remove": Run("meter-13", "--yes"),
     "suspend": Run("meter-13"),
     "quarantine": Run("meter-13"),
@@ -69,10 +74,10 @@ RUNS = {
     "ca show": Run(nowhere=None, before=CA),
     "cert issue": Run("meter-13", before=CA),
     "cert sign": Run("meter-13", "--csr", "meter.csr", before=CA),
-    "cert add": Run("meter-12", "--cert", "other.crt", before=CA + (
-        ("--state", "two", "init", "--broker-user", "root"),
-        ("--state", "two", "device", "add", "other", "--class", "c"),
-        ("--state", "two", "cert", "issue", "other"))),
+    "cert add": Run("meter-12", "--cert", "other.crt", before=CA + OTHER),
+    "cert bulk": Run("devices.csv", "--out", "out", before=CA),
+    "cert import": Run("other.crt", "--id-from", "cn", "--class", "meter",
+                       before=CA + OTHER),
     "cert show": Run("meter-13.crt", nowhere=None, before=CERT),
     "cert list": Run(json=LINES, before=CERT),
     "cert retire-old": Run("--seen-new", json=ONE, status=None),
@@ -103,6 +108,7 @@ def test_every_command_is_here():
 @pytest.fixture
 def weir(tmp_path):
     w = make(tmp_path)
+    (tmp_path / "devices.csv").write_text("id,class\nnew,meter\n")
     subprocess.run(
         ["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt",
          "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=x", "-keyout",
@@ -332,7 +338,11 @@ def next_policy(fleet, broker, wire):
     (fleet.root / "policy.json").write_text(json.dumps(NEXT))
 
 
-BEFORE = {"init": bare, "status": one_change, "doctor": identity,
+def pumps(fleet, broker, wire):
+    (fleet.root / "pumps.csv").write_text("id,class\npump-1,pump\n")
+
+
+BEFORE = {"init": bare, "device import": pumps, "status": one_change, "doctor": identity,
           "suspend": pump_connected, "cert issue": pump, "explain": till,
           "policy diff": next_policy, "usage": pump_used, "tail": pump_gone}
 

@@ -47,6 +47,10 @@ WRITES = {
                   "state/s{n}.crt"],
     "cert add": ["cert", "add", "meter-12", "--cert", "other-{n}.crt"],
     "cert revoke": ["cert", "revoke", "gone-{n}"],
+    "device import": ["device", "import", "d{n}.csv"],
+    "cert bulk": ["cert", "bulk", "d{n}.csv", "--out", "state/b{n}"],
+    "cert import": ["cert", "import", "other-{n}.crt", "--id-from", "cn",
+                    "--class", "meter"],
     "policy apply": ["policy", "apply", "p{n}.json", "--yes"],
     "policy rollback": ["policy", "rollback", "--to", "{m}", "--yes"],
 }
@@ -63,6 +67,7 @@ def test_every_writing_command_is_here():
         [WEIR, "--json", "help"], capture_output=True, check=True,
         timeout=30).stdout.splitlines()]
     reads = {"status", "doctor", "device show", "device list", "device find",
+             "device export",
              "cert show", "cert list", "policy check", "policy diff",
              "policy import-acl", "policy show", "policy history", "explain",
              "audit list",
@@ -91,17 +96,18 @@ def prepare(folder, name):
          "meter.key", "-out", "meter.csr"], cwd=folder, check=True,
         capture_output=True, timeout=60)
     policy = json.loads((EXAMPLE / "policy.json").read_text())
-    if name == "cert add":
+    if name in ("cert add", "cert import"):
         w.ok("--state", "two", "init", "--broker-user", "root")
     for n in range(ROUNDS):
         if name in ("device remove", "retire", "cert revoke"):
             w.ok("device", "add", f"gone-{n}", "--class", "meter")
         if name == "cert revoke":
             w.ok("cert", "issue", f"gone-{n}", "--out", "certs")
-        if name == "cert add":
+        if name in ("cert add", "cert import"):
             w.ok("--state", "two", "device", "add", f"other-{n}", "--class",
                  "meter")
             w.ok("--state", "two", "cert", "issue", f"other-{n}")
+        (folder / f"d{n}.csv").write_text(f"id,class\nbulk-{n},meter\n")
         policy["classes"]["meter"]["limits"] = {"messages_per_s": n + 1}
         (folder / f"p{n}.json").write_text(json.dumps(policy))
     if name == "policy rollback":
