@@ -18,9 +18,9 @@ struct bulk_item {
 	 * made. */
 	const char *csr;
 	/* Filled in: */
-	bool done;
 	struct credential credential; /* when done */
 	struct err e;                 /* when not */
+	bool done;
 };
 
 struct bulk_work {

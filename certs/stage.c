@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE /* renameat2 */
 #include "certs/stage.h"
 
 #include "certs/pem_file.h"
@@ -7,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -86,19 +88,22 @@ bool stage_write(const char *dir, const char *id, const EVP_PKEY *key,
 	return done;
 }
 
-/* FROM becomes TO, if there is a FROM. */
+/* FROM becomes TO, if there is a FROM: in one step, for between two a kill
+ * leaves both. */
 static bool name(const char *from, const char *to, struct err *e)
 {
-	if (link(from, to) == 0) {
-		(void)unlink(from);
-		return true;
-	}
-	if (errno == ENOENT && access(from, F_OK) != 0)
+	if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0 ||
+		errno == ENOENT)
 		return true;
 	if (errno == EEXIST)
 		return err_set(e, ERR_CONFLICT,
 			"%.200s exists already and is not overwritten; move it "
 			"away, and run the command again",
+			to);
+	if (errno == EINVAL)
+		return err_set(e, ERR_ENVIRONMENT,
+			"the file system of %.200s cannot rename without "
+			"replacing; use a folder on a local disk",
 			to);
 	return file_err(e, "create", to, errno);
 }

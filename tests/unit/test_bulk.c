@@ -13,7 +13,7 @@
 
 static struct tempdir dir;
 static struct ca *ca;
-static struct device devices[N];
+static struct device *devices;
 static struct bulk_item items[N];
 
 static int setup(void **state)
@@ -41,7 +41,8 @@ static int each_setup(void **state)
 {
 	(void)state;
 	tempdir_make(&dir);
-	memset(devices, 0, sizeof(devices));
+	devices = test_calloc(N, sizeof(*devices));
+	assert_non_null(devices);
 	memset(items, 0, sizeof(items));
 	for (int i = 0; i < N; i++) {
 		devices[i].id_len = (uint8_t)snprintf(
@@ -54,6 +55,7 @@ static int each_setup(void **state)
 static int each_teardown(void **state)
 {
 	(void)state;
+	test_free(devices);
 	(void)tempdir_walk(&dir, 1);
 	return 0;
 }
