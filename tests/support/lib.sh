@@ -78,7 +78,8 @@ run_as_root() {
 	WEIR_BUILD=$PWD/$tree "${as_root[@]}" "$python" -B "$@"
 }
 
-# run_pytest TREE [FILE…]: the integration tests, or those of FILE….
+# run_pytest TREE [ARGUMENT…]: the integration tests, or what pytest's ARGUMENTs
+# say.
 run_pytest() {
 	local tree=$1
 
