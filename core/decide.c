@@ -139,8 +139,61 @@ static struct decision within_limits(const struct subject *who,
 	return reason == REASON_ALLOWED ? d : refuse(reason);
 }
 
+/* ----------------------------------------------- the whole broker observes */
+
+/*
+ * What nobody has decided about this device in particular. What somebody did
+ * (revoked, suspended, retired, quarantined), the end of a certificate, what
+ * is malformed and what could not be told are never only observed.
+ */
+#define BIT(reason) (UINT32_C(1) << REASON_##reason)
+static const uint32_t general = BIT(NO_CERTIFICATE) | BIT(UNKNOWN_CERTIFICATE) |
+				BIT(CERTIFICATE_INVALID) | BIT(CLASS_UNKNOWN) |
+				BIT(CLIENT_ID_MISMATCH) | BIT(SIM_MISMATCH) |
+				BIT(NO_RULE) | BIT(FILTER_TOO_WIDE) | BIT(QOS) |
+				BIT(RETAIN) | BIT(SIZE) | BIT(RATE) |
+				BIT(QUOTA);
+#undef BIT
+_Static_assert(REASON_COUNT <= 32, "a bit each");
+
+/* D, or observed where the whole broker observes WHO. To publish to the
+ * broker's own `$` topics is left to the broker's rules, never just allowed. */
+static struct decision observed_by_broker(const struct policy *policy,
+	const struct subject *who, const struct request *what,
+	struct decision d)
+{
+	if (d.verdict != VERDICT_REFUSED || (general >> d.reason & 1) == 0 ||
+		!policy_observes(policy, who->class))
+		return d;
+	if (policy->fallback == FALLBACK_ALLOW &&
+		what->action == ACTION_PUBLISH && what->topic.n != 0 &&
+		what->topic.p[0] == '$')
+		return d;
+	d.verdict = VERDICT_OBSERVED;
+	return d;
+}
+
+/* Where unknown certificates are taken in, whoever could not be (its CN is no
+ * device id, or another's) is refused. */
+static bool is_left_out(
+	const struct policy *policy, const struct subject *who, enum reason r)
+{
+	return r == REASON_UNKNOWN_CERTIFICATE && who->device == NULL &&
+	       policy->unknown.n != 0;
+}
+
+static struct decision connect_refused(const struct policy *policy,
+	const struct subject *who, const struct request *what,
+	enum reason reason)
+{
+	if (is_left_out(policy, who, reason))
+		return refuse(reason);
+	return observed_by_broker(policy, who, what, refuse(reason));
+}
+
 static __attribute__((noinline)) struct decision decide_connect(
-	const struct subject *who, const struct request *what)
+	const struct policy *policy, const struct subject *who,
+	const struct request *what)
 {
 	const struct decision allowed = {
 		VERDICT_ALLOWED, REASON_ALLOWED, RULE_NONE};
@@ -153,8 +206,9 @@ static __attribute__((noinline)) struct decision decide_connect(
 	if (reason == REASON_ALLOWED)
 		reason = client_id_reason(who, what->topic);
 	if (reason != REASON_ALLOWED)
-		return refuse(reason);
-	return within_limits(who, what, allowed);
+		return connect_refused(policy, who, what, reason);
+	return observed_by_broker(
+		policy, who, what, within_limits(who, what, allowed));
 }
 
 /* ----------------------------------------- publish, subscribe and receive */
@@ -197,13 +251,15 @@ static bool is_observed(const struct subject *who, const struct request *what,
 
 /* An active device's with limits, or in observation. */
 static __attribute__((noinline)) struct decision decide_special(
-	const struct subject *who, const struct request *what)
+	const struct policy *policy, const struct subject *who,
+	const struct request *what)
 {
 	struct decision d = ask(who->class, who, what);
 
 	if (d.verdict == VERDICT_REFUSED && is_observed(who, what, d))
 		d.verdict = VERDICT_OBSERVED;
-	return within_limits(who, what, d);
+	d = within_limits(who, what, d);
+	return observed_by_broker(policy, who, what, d);
 }
 
 /* What is not an active device's: refused, or judged by the quarantine's
@@ -216,7 +272,7 @@ static __attribute__((noinline)) struct decision decide_other(
 	struct decision d;
 
 	if (reason != REASON_ALLOWED)
-		return refuse(reason);
+		return observed_by_broker(policy, who, what, refuse(reason));
 	d = ask(&policy->classes[policy->n_classes], who, what);
 	if (d.verdict == VERDICT_REFUSED && d.reason != REASON_MALFORMED)
 		d.reason = REASON_QUARANTINED;
@@ -234,7 +290,7 @@ struct decision decide(const struct policy *policy, const struct subject *who,
 		what->action > ACTION_RECEIVE)
 		return refuse(REASON_UNAVAILABLE);
 	if (what->action == ACTION_CONNECT)
-		return decide_connect(who, what);
+		return decide_connect(policy, who, what);
 	if (who->barred != REASON_ALLOWED)
 		return refuse(who->barred);
 	if (who->certificate != NULL &&
@@ -243,6 +299,6 @@ struct decision decide(const struct policy *policy, const struct subject *who,
 	if (d == NULL || d->status != DEVICE_ACTIVE || who->class == NULL)
 		return decide_other(policy, who, what);
 	if ((who->class->special | d->observe) != 0)
-		return decide_special(who, what);
+		return decide_special(policy, who, what);
 	return ask(who->class, who, what);
 }

@@ -58,7 +58,11 @@ struct subject {
  * deliveries.
  *
  * Where the class or the device observes, what only the rules refuse is
- * `observed`, for topics and filters that do not start with `$`.
+ * `observed`, for topics and filters that do not start with `$`. Where the
+ * whole broker observes, connect included, so is all that nobody has decided
+ * about the device in particular: but not a revoked certificate, an ended one,
+ * a status, what is malformed or unavailable; nor a certificate that could not
+ * be taken in by its CN (device NULL) where unknown ones are.
  *
  * Allocates nothing, takes no lock, does no I/O. Budget for publish and
  * receive: 200 instructions for a three-level topic of 24 bytes whatever the

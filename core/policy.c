@@ -81,9 +81,24 @@ bool policy_class_observes(const struct policy_class *c)
 	return c->observe;
 }
 
+bool policy_observes(const struct policy *p, const struct policy_class *c)
+{
+	return p->observe && (c == NULL || !c->enforce);
+}
+
+enum fallback policy_fallback(const struct policy *p)
+{
+	return p->fallback;
+}
+
+struct str policy_unknown(const struct policy *p)
+{
+	return p->unknown;
+}
+
 bool policy_class_qos2(const struct policy_class *c)
 {
-	return c->qos2 || c->observe;
+	return c->qos2 || c->observe || c->any_client_id;
 }
 
 bool policy_class_sized(const struct policy_class *c)
@@ -93,7 +108,8 @@ bool policy_class_sized(const struct policy_class *c)
 
 bool policy_class_one_session(const struct policy_class *c)
 {
-	return c->n_client_ids == 1 && !c->client_ids[0].open;
+	return c->n_client_ids == 1 && !c->client_ids[0].open &&
+	       !c->any_client_id;
 }
 
 unsigned policy_class_worst(const struct policy_class *c)

@@ -65,6 +65,14 @@ struct class_spec {
 	enum on_deny on_deny;
 	uint8_t sim_require; /* bit 1 << enum simid_kind */
 	bool observe; /* its rules are observed, not enforced: decide() */
+	bool enforce; /* it says so, whatever the whole broker does */
+};
+
+/* Who answers what the whole broker only observes: the broker's own rules
+ * (acl_file, password_file), or yes. */
+enum fallback {
+	FALLBACK_BROKER = 0,
+	FALLBACK_ALLOW,
 };
 
 struct policy_spec {
@@ -73,6 +81,12 @@ struct policy_spec {
 	/* The allowlist of devices in quarantine; its name is empty and only
 	 * its rules count. */
 	struct class_spec quarantine;
+	bool observe; /* the whole broker, connects included: decide() */
+	bool has_fallback;
+	enum fallback fallback;
+	/* The class of verified certificates that the registry does not know
+	 * and that are taken in by their CN; no bytes (NULL): none are. */
+	struct str unknown;
 };
 
 /* ------------------------------------------------------------ as compiled */
@@ -111,6 +125,12 @@ enum on_deny policy_class_on_deny(const struct policy_class *c);
 /* Its limits, lent; NULL when there are none. */
 const struct limits *policy_class_limits(const struct policy_class *c);
 bool policy_class_observes(const struct policy_class *c);
+/* True when the whole broker observes devices of class C (NULL: of none that
+ * the policy has): all do but those of a class that says it enforces. */
+bool policy_observes(const struct policy *p, const struct policy_class *c);
+enum fallback policy_fallback(const struct policy *p);
+/* The class that unknown certificates are taken into; empty: they are not. */
+struct str policy_unknown(const struct policy *p);
 /* True when some rule lets QoS 2 in, or observing does: such a class must not
  * resume a session after losing rights. */
 bool policy_class_qos2(const struct policy_class *c);

@@ -358,6 +358,36 @@ static void name_check(struct check *c, const struct class_spec *s)
 	}
 }
 
+/* What the whole broker does. A key that means nothing while it enforces is a
+ * fault: whoever reads it would believe it. */
+static void broker_check(struct check *c)
+{
+	const struct policy_spec *s = c->spec;
+	struct err *e;
+
+	if (!s->observe && s->has_fallback) {
+		e = errs_next(c->errs);
+		(void)err_set(e, ERR_INPUT,
+			"means something with \"mode\": \"observe\" only; "
+			"remove the key");
+		(void)err_at(e, "fallback");
+	}
+	if (!s->observe && s->unknown.p != NULL) {
+		e = errs_next(c->errs);
+		(void)err_set(e, ERR_INPUT,
+			"an unregistered certificate is taken in with "
+			"\"mode\": \"observe\" only; remove the key");
+		(void)err_at(e, "unknown");
+	}
+	if (s->observe && s->unknown.p != NULL &&
+		class_index(s, s->unknown) == s->n_classes) {
+		e = errs_next(c->errs);
+		(void)err_set(e, ERR_INPUT, "there is no class '%.*s'",
+			STR_ARG(s->unknown));
+		(void)err_at(e, "unknown.class");
+	}
+}
+
 void policy_check(const struct policy_spec *spec, struct errs *errs)
 {
 	struct check c = {spec, errs, 0};
@@ -386,6 +416,7 @@ void policy_check(const struct policy_spec *spec, struct errs *errs)
 		class_check(&c, s);
 	}
 	class_check(&c, &spec->quarantine);
+	broker_check(&c);
 	if (errs->n == 0)
 		cycles_check(&c);
 }

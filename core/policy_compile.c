@@ -61,6 +61,7 @@ static struct sizes spec_sizes(const struct policy_spec *s)
 		for (k = 0; k < c->n_client_ids; k++)
 			out.text += c->client_ids[k].n;
 	}
+	out.text += s->unknown.n;
 	return out;
 }
 
@@ -127,10 +128,13 @@ static bool class_keep(struct compile *c, size_t i)
 	out->sim_require = s->sim_require;
 	out->on_deny = s->on_deny;
 	out->observe = s->observe;
+	out->enforce = s->enforce;
+	out->any_client_id =
+		c->spec->observe && !s->enforce && i < c->spec->n_classes;
 	out->limits = s->limits;
 	for (k = 0; k < LIMITS; k++)
 		out->limited = out->limited || s->limits.max[k] != 0;
-	out->special = out->limited || out->observe;
+	out->special = out->limited || out->observe || out->any_client_id;
 	rules_keep(c, i, DIRECTION_PUBLISH, s->publish, s->n_publish);
 	rules_keep(c, i, DIRECTION_SUBSCRIBE, s->subscribe, s->n_subscribe);
 	return client_ids_keep(c, s, out);
@@ -153,6 +157,9 @@ static bool spec_keep(struct compile *c)
 		return false;
 	c->text_next = p->text;
 	c->strs_next = p->strs;
+	p->observe = c->spec->observe;
+	p->fallback = c->spec->fallback;
+	p->unknown = keep(c, c->spec->unknown);
 	for (i = 0; i <= p->n_classes; i++)
 		if (!class_keep(c, i))
 			return false;

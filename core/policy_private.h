@@ -38,7 +38,9 @@ struct policy_class {
 	struct limits limits;
 	bool limited; /* some limit is set */
 	bool observe;
-	bool special; /* either */
+	bool enforce;       /* even where the whole broker observes */
+	bool special;       /* limited, or observed by itself or the broker */
+	bool any_client_id; /* observed: what client_ids says is not enforced */
 	bool qos2;
 	bool sized; /* some publish rule has max_bytes */
 	unsigned worst;
@@ -52,6 +54,9 @@ struct policy {
 	struct policy_class *classes; /* n_classes, then the quarantine */
 	size_t n_classes;
 	uint32_t *by_name; /* class indexes, sorted by name */
+	bool observe;
+	enum fallback fallback;
+	struct str unknown;
 };
 
 #endif

@@ -214,18 +214,28 @@ static void take_on_deny(struct json_reader *r, const cJSON *v, void *into)
 		json_reader_fail(r, "must be \"drop\" or \"disconnect\"");
 }
 
-static void take_mode(struct json_reader *r, const cJSON *v, void *into)
+/* True: one of the two; *first says whether it is FIRST. */
+static bool read_word(struct json_reader *r, const cJSON *v, struct str first,
+	struct str second, bool *is_first)
 {
-	struct class_spec *c = into;
 	struct str word = {NULL, 0};
 
 	json_read_string(r, v, &word);
-	if (str_eq(word, STR("observe")))
-		c->observe = true;
-	else if (str_eq(word, STR("enforce")))
-		c->observe = false;
-	else if (word.p != NULL)
-		json_reader_fail(r, "must be \"enforce\" or \"observe\"");
+	*is_first = str_eq(word, first);
+	if (*is_first || str_eq(word, second))
+		return true;
+	if (word.p != NULL)
+		json_reader_fail(r, "must be \"%.*s\" or \"%.*s\"",
+			STR_ARG(second), STR_ARG(first));
+	return false;
+}
+
+static void take_mode(struct json_reader *r, const cJSON *v, void *into)
+{
+	struct class_spec *c = into;
+
+	if (read_word(r, v, STR("observe"), STR("enforce"), &c->observe))
+		c->enforce = !c->observe;
 }
 
 static void take_limit(
@@ -310,8 +320,53 @@ static void take_quarantine(struct json_reader *r, const cJSON *v, void *into)
 		COUNT(QUARANTINE_KEYS), &spec->quarantine);
 }
 
-static const struct json_key TOP_KEYS[] = {
-	POLICY_TOP_KEYS(TAKEN) POLICY_TOP_REFUSED(REFUSED)};
+static void take_broker_mode(struct json_reader *r, const cJSON *v, void *into)
+{
+	struct policy_spec *spec = into;
+
+	(void)read_word(r, v, STR("observe"), STR("enforce"), &spec->observe);
+}
+
+static void take_fallback(struct json_reader *r, const cJSON *v, void *into)
+{
+	struct policy_spec *spec = into;
+	bool allow = false;
+
+	spec->has_fallback =
+		read_word(r, v, STR("allow"), STR("broker"), &allow);
+	spec->fallback = allow ? FALLBACK_ALLOW : FALLBACK_BROKER;
+}
+
+static void take_unknown_class(
+	struct json_reader *r, const cJSON *v, void *into)
+{
+	struct policy_spec *spec = into;
+
+	json_read_string(r, v, &spec->unknown);
+	if (spec->unknown.p != NULL && !class_name_valid(spec->unknown))
+		json_reader_fail(r, CLASS_NAME_WANTED);
+}
+
+/* The one way there is to name a device that the registry does not know. */
+static void take_unknown_id(struct json_reader *r, const cJSON *v, void *into)
+{
+	struct str word = {NULL, 0};
+
+	(void)into;
+	json_read_string(r, v, &word);
+	if (word.p != NULL && !str_eq(word, STR("cn")))
+		json_reader_fail(r, "must be \"cn\"");
+}
+
+static const struct json_key UNKNOWN_KEYS[] = {POLICY_UNKNOWN_KEYS(TAKEN)};
+
+static void take_unknown(struct json_reader *r, const cJSON *v, void *into)
+{
+	json_read_object(
+		r, v, "unknown", UNKNOWN_KEYS, COUNT(UNKNOWN_KEYS), into);
+}
+
+static const struct json_key TOP_KEYS[] = {POLICY_TOP_KEYS(TAKEN)};
 
 /* ------------------------------------------------------------------- entry */
 

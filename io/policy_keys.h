@@ -15,16 +15,16 @@
 	X("version", true, take_version)                                       \
 	X("classes", true, take_classes)                                       \
 	X("quarantine", false, take_quarantine)                                \
+	X("mode", false, take_broker_mode)                                     \
+	X("fallback", false, take_fallback)                                    \
+	X("unknown", false, take_unknown)                                      \
 	X("$schema", false, take_comment)                                      \
 	X("comment", false, take_comment)
 
-#define POLICY_TOP_REFUSED(R)                                                  \
-	R("mode", "this version of Weir always enforces; remove the key")      \
-	R("fallback",                                                          \
-		"this version of Weir never falls back to the broker's own "   \
-		"rules; remove the key")                                       \
-	R("unknown", "this version of Weir never admits an unregistered "      \
-		     "certificate; remove the key")
+#define POLICY_UNKNOWN_KEYS(X)                                                 \
+	X("class", true, take_unknown_class)                                   \
+	X("id", true, take_unknown_id)                                         \
+	X("comment", false, take_comment)
 
 #define POLICY_CLASS_KEYS(X)                                                   \
 	X("publish", false, take_publish)                                      \

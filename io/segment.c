@@ -2,6 +2,8 @@
 #define _GNU_SOURCE /* open file description locks */
 #include "io/segment.h"
 
+#include "io/segment_private.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -27,7 +29,7 @@ static const char *reason_of(int error, char *buf, size_t cap)
 	return strerror_r(error, buf, cap);
 }
 
-static bool environment(struct err *e, const char *path, const char *what)
+bool segment_fault(struct err *e, const char *path, const char *what)
 {
 	char buf[96];
 	int error = errno;
@@ -68,19 +70,18 @@ static bool lock(const char *path, int fd, struct err *e)
 			"%s: held by another broker (pid %lld); stop it, or "
 			"give each broker its own plugin_opt_state",
 			path, holder(fd));
-	return environment(e, path, "cannot be locked");
+	return segment_fault(e, path, "cannot be locked");
 }
 
 #define ASIDES 100u
 
-/* Opens and locks PATH; *fresh when it holds nothing yet. */
-static bool open_locked(const char *path, int *fd, bool *fresh, struct err *e)
+bool segment_open_locked(const char *path, int *fd, bool *fresh, struct err *e)
 {
 	struct stat st;
 	int f = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
 
 	if (f < 0)
-		return environment(e, path, "cannot be opened for writing");
+		return segment_fault(e, path, "cannot be opened for writing");
 	if (!lock(path, f, e)) {
 		(void)close(f);
 		return false;
@@ -110,7 +111,7 @@ static bool map_written(
 		MAP_SHARED | MAP_NORESERVE, fd, 0);
 
 	if (mem == MAP_FAILED)
-		return environment(e, path, "cannot be mapped");
+		return segment_fault(e, path, "cannot be mapped");
 	*out = (struct segment){mem, METER_SIZE_MAX, fd};
 	return true;
 }
@@ -195,13 +196,13 @@ static bool rename_aside(const char *path, char *aside, size_t cap)
 	return false;
 }
 
-static bool set_aside(const char *path, const char *problem, char *note,
+bool segment_set_aside(const char *path, const char *problem, char *note,
 	size_t note_cap, struct err *e)
 {
 	char aside[4096];
 
 	if (!rename_aside(path, aside, sizeof aside))
-		return environment(e, path, "cannot be set aside");
+		return segment_fault(e, path, "cannot be set aside");
 	(void)snprintf(note, note_cap, "%s: %s; set aside as %s and begun anew",
 		path, problem, aside);
 	return true;
@@ -217,18 +218,19 @@ bool segment_open_write(const char *path, struct segment *out, char *note,
 
 	if (note_cap != 0)
 		note[0] = '\0';
-	if (!open_locked(path, &fd, &fresh, e))
+	if (!segment_open_locked(path, &fd, &fresh, e))
 		return false;
 	problem = fresh ? NULL : problem_of(fd);
 	if (problem != NULL) {
-		bool moved = set_aside(path, problem, note, note_cap, e);
+		bool moved =
+			segment_set_aside(path, problem, note, note_cap, e);
 
 		(void)close(fd);
-		if (!moved || !open_locked(path, &fd, &fresh, e))
+		if (!moved || !segment_open_locked(path, &fd, &fresh, e))
 			return false;
 	}
 	if (fresh && fchmod(fd, 0640) != 0) {
-		(void)environment(e, path, "cannot be given its mode");
+		(void)segment_fault(e, path, "cannot be given its mode");
 		(void)close(fd);
 		return false;
 	}
@@ -268,7 +270,7 @@ bool segment_replace(const char *path, const struct segment *old,
 	(void)snprintf(why, sizeof why,
 		"%s: taken away under the broker; begun anew", path);
 	if (same_file(path, old->fd) &&
-		!set_aside(
+		!segment_set_aside(
 			path, "cut short under the broker", why, sizeof why, e))
 		return false;
 	if (!segment_open_write(path, out, note, note_cap, e))
@@ -293,7 +295,7 @@ static bool map_read(const char *path, struct segment *s, struct err *e)
 						     : METER_SIZE_MAX;
 	mem = mmap(NULL, s->size, PROT_READ, MAP_SHARED, s->fd, 0);
 	if (mem == MAP_FAILED)
-		return environment(e, path, "cannot be mapped");
+		return segment_fault(e, path, "cannot be mapped");
 	s->mem = mem;
 	problem = meter_problem(mem, s->size);
 	if (problem != NULL)

@@ -10,17 +10,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+struct range {
+	uintptr_t from, to; /* both 0: none */
+	int fd;
+	atomic_bool lost;
+};
+
 /* Written while no guarded byte is touched, read by the handler in the thread
  * that touches one. */
 static struct {
 	bool on;
-	uintptr_t from, to;
+	struct range range[SEGMENT_GUARDED];
 	uintptr_t page;
-	int fd;
 	struct sigaction before;
 } guard;
-
-static atomic_bool lost;
 
 /* As if this handler had never been there: a fault comes again when the
  * instruction does, and finds the handler of before. */
@@ -41,39 +44,50 @@ static void pass_on(int sig, siginfo_t *info, void *context)
 
 /* From the file's end on all is lost; before it, as in a hole that the disk has
  * no room for, one page. */
-static bool replace(uintptr_t at)
+static bool replace(const struct range *r, uintptr_t at)
 {
 	uintptr_t begin = at & ~(guard.page - 1), end = begin + guard.page;
-	uintptr_t file_end = guard.from;
+	uintptr_t file_end = r->from;
 	struct stat st;
 
-	if (fstat(guard.fd, &st) == 0 && st.st_size > 0)
+	if (fstat(r->fd, &st) == 0 && st.st_size > 0)
 		file_end += ((uintptr_t)st.st_size + guard.page - 1) &
 			    ~(guard.page - 1);
 	if (begin >= file_end) {
 		begin = file_end;
-		end = guard.to;
+		end = r->to;
 	}
 	return mmap((void *)begin, end - begin, PROT_READ | PROT_WRITE,
 		       MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
 		       -1, 0) != MAP_FAILED;
 }
 
+/* The range that AT lies in, or NULL. */
+static struct range *range_of(uintptr_t at)
+{
+	for (unsigned i = 0; guard.on && i < SEGMENT_GUARDED; i++)
+		if (at >= guard.range[i].from && at < guard.range[i].to)
+			return &guard.range[i];
+	return NULL;
+}
+
 static void on_bus_error(int sig, siginfo_t *info, void *context)
 {
 	uintptr_t at = (uintptr_t)info->si_addr;
+	struct range *r = info->si_code > 0 ? range_of(at) : NULL;
 	int error = errno;
 
-	if (info->si_code > 0 && guard.on && at >= guard.from &&
-		at < guard.to && replace(at))
-		atomic_store(&lost, true);
+	if (r != NULL && replace(r, at))
+		atomic_store(&r->lost, true);
 	else
 		pass_on(sig, info, context);
 	errno = error;
 }
 
-bool segment_guard_begin(void *mem, size_t size, int fd, struct err *e)
+bool segment_guard_begin(enum segment_guarded which, void *mem, size_t size,
+	int fd, struct err *e)
 {
+	struct range *r = &guard.range[which];
 	struct sigaction ours = {.sa_flags = SA_SIGINFO};
 	long page = sysconf(_SC_PAGESIZE);
 
@@ -84,17 +98,17 @@ bool segment_guard_begin(void *mem, size_t size, int fd, struct err *e)
 		return err_set(e, ERR_ENVIRONMENT,
 			"no handler for SIGBUS can be installed");
 	guard.page = (uintptr_t)page;
-	guard.from = (uintptr_t)mem;
-	guard.to = guard.from + size;
-	guard.fd = fd;
+	r->from = (uintptr_t)mem;
+	r->to = r->from + size;
+	r->fd = fd;
 	guard.on = true;
-	atomic_store(&lost, false);
+	atomic_store(&r->lost, false);
 	return true;
 }
 
-bool segment_guard_lost(void)
+bool segment_guard_lost(enum segment_guarded which)
 {
-	return atomic_load(&lost);
+	return atomic_load(&guard.range[which].lost);
 }
 
 void segment_guard_end(void)
@@ -103,4 +117,6 @@ void segment_guard_end(void)
 		return;
 	(void)sigaction(SIGBUS, &guard.before, NULL);
 	guard.on = false;
+	for (unsigned i = 0; i < SEGMENT_GUARDED; i++)
+		guard.range[i].from = guard.range[i].to = 0;
 }

@@ -4,6 +4,7 @@
 #include "io/x509.h"
 #include "plugin/judge.h"
 #include "plugin/property.h"
+#include "plugin/record.h"
 #include "plugin/report.h"
 
 #include <stdlib.h>
@@ -22,6 +23,16 @@ static const uint8_t action_of[8] = {
 };
 
 /* ----------------------------------------------------------------- refusals */
+
+/* True for a client that is connected, and not the one whose connection is
+ * just being ended: 2.1 asks about its will before it closes the socket. */
+static bool is_live(const struct guard *g, const struct mosquitto *client)
+{
+	X509 *x = mosquitto_client_certificate(client);
+
+	X509_free(x);
+	return x != NULL && x != g->leaving;
+}
 
 /* Who asked, for the log: a device (BADGE may be NULL) behind a client. Or
  * observed: then it passes, and the log says what enforcing would do. */
@@ -47,7 +58,10 @@ static COLD int deny(struct guard *g, const struct mosquitto *client,
 	};
 
 	report_refusal(g, badge, &r, why.rule);
-	return r.observed ? MOSQ_ERR_SUCCESS : MOSQ_ERR_ACL_DENIED;
+	return r.observed && badge != NULL
+		       ? record_observed(g, badge, what, why,
+				 is_live(g, client) ? client : NULL)
+		       : MOSQ_ERR_ACL_DENIED;
 }
 
 /*
@@ -77,6 +91,22 @@ static COLD int deny_bound(struct guard *g, const struct mosquitto *client,
 	return deny(g, client, b->badge, what, why);
 }
 
+/* A guest, whom the whole broker observes or who is about to be gone. */
+static int check_guest(struct guard *g, const struct mosquitto *client,
+	const struct binding *b, const struct request *what)
+{
+	struct decision why = {
+		VERDICT_REFUSED, REASON_NO_CERTIFICATE, RULE_NONE};
+	const char *id = mosquitto_client_id(client);
+
+	if (!policy_observes(g->policy, NULL) || id == NULL ||
+		strcmp(id, b->client_id) != 0)
+		return deny(g, client, NULL, what, why);
+	return policy_fallback(g->policy) == FALLBACK_ALLOW
+		       ? MOSQ_ERR_SUCCESS
+		       : MOSQ_ERR_PLUGIN_DEFER;
+}
+
 static COLD int deny_stranger(struct guard *g, const struct mosquitto *client,
 	const struct request *what)
 {
@@ -86,16 +116,6 @@ static COLD int deny_stranger(struct guard *g, const struct mosquitto *client,
 }
 
 /* ------------------------------------------------- clients without a binding */
-
-/* True for a client that is connected, and not the one whose connection is
- * just being ended: 2.1 asks about its will before it closes the socket. */
-static bool is_live(const struct guard *g, const struct mosquitto *client)
-{
-	X509 *x = mosquitto_client_certificate(client);
-
-	X509_free(x);
-	return x != NULL && x != g->leaving;
-}
 
 /* A live client that BASIC_AUTH never saw. */
 static int deny_bypass(struct guard *g, const struct mosquitto *client,
@@ -225,6 +245,8 @@ static COLD int check_rest(struct guard *g,
 		return deny_bound(g, ed->client, b, what, *why);
 	if (b == NULL)
 		return check_unbound(g, ed->client, what);
+	if (b->guest)
+		return check_guest(g, ed->client, b, what);
 	if (!is_bound_to(g, ed->client, b))
 		return deny_stranger(g, ed->client, what);
 	return check_offline(g, ed->client, b, what);
@@ -384,8 +406,11 @@ static int check_response(struct guard *g, const struct mosquitto *client,
 		judge_class(g, b->badge);
 		d = decide(g->policy, &b->badge->subject, &what);
 	}
-	if (d.verdict == VERDICT_ALLOWED)
+	if (d.verdict == VERDICT_ALLOWED ||
+		(d.verdict == VERDICT_OBSERVED &&
+			policy_observes(g->policy, b->badge->subject.class)))
 		return MOSQ_ERR_SUCCESS;
+	d.verdict = VERDICT_REFUSED;
 	what.action = ACTION_PUBLISH;
 	d.reason = REASON_RESPONSE_TOPIC;
 	return deny_bound(g, client, b, &what, d);
@@ -428,6 +453,8 @@ static COLD int check_properties(
 	int answer;
 
 	/* ACL_CHECK has just let the publish in: the binding is there. */
+	if (b != NULL && b->state == BINDING_GUEST)
+		return MOSQ_ERR_SUCCESS;
 	if (b == NULL || b->state != BINDING_CONNECTED)
 		return MOSQ_ERR_ACL_DENIED;
 	count_properties(g, b, ed);
@@ -441,6 +468,8 @@ static COLD int check_properties(
 
 int access_message(struct guard *g, const struct mosquitto_evt_message *ed)
 {
+	if (record_is_due(&g->record, ed->client))
+		record_message(g, ed);
 	return ed->properties == NULL ? MOSQ_ERR_SUCCESS
 				      : check_properties(g, ed);
 }

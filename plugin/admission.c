@@ -3,11 +3,13 @@
 
 #include "io/x509.h"
 #include "plugin/judge.h"
+#include "plugin/record.h"
 #include "plugin/report.h"
 
 #include <stdio.h>
 
 #define CERTIFICATE_KEY "certificate="
+#define GUEST_NAME      "~guest" /* no device id */
 
 static int refuse(struct guard *g, const struct binding *b, enum reason reason,
 	const char *remedy)
@@ -35,6 +37,25 @@ static int refuse(struct guard *g, const struct binding *b, enum reason reason,
 	return reason == REASON_UNAVAILABLE ? MOSQ_ERR_UNKNOWN : MOSQ_ERR_AUTH;
 }
 
+/* An unregistered certificate, by its CN, where the policy takes it in. */
+static bool take_in(
+	struct guard *g, X509 *x, struct badge *badge, struct err *e)
+{
+	uint8_t issuer[FINGERPRINT_LEN];
+	struct x509_names names;
+
+	if (badge->subject.device != NULL || policy_unknown(g->policy).n == 0 ||
+		!badge->certificate.usable)
+		return true;
+	x509_names(x, &names);
+	if (!judge_take_in(g, badge, names.cn, e))
+		return false;
+	if (badge->taken_in)
+		record_certificate(g, badge, x,
+			wires_issuer(&g->wires, x, issuer) ? issuer : NULL);
+	return true;
+}
+
 /* Reads the client's certificate and its rows. UNAVAILABLE: could not tell;
  * ALLOWED: decide() can. */
 static enum reason read_facts(struct guard *g, X509 *x, struct badge *badge)
@@ -48,7 +69,7 @@ static enum reason read_facts(struct guard *g, X509 *x, struct badge *badge)
 	badge->subject.certificate = &badge->certificate;
 	if (!g->admitting)
 		return REASON_UNAVAILABLE;
-	if (!judge_read(g, badge, &e)) {
+	if (!judge_read(g, badge, &e) || !take_in(g, x, badge, &e)) {
 		report(MOSQ_LOG_ERR, "%s", e.msg);
 		return REASON_UNAVAILABLE;
 	}
@@ -119,7 +140,8 @@ static void begun_anew(const struct binding *b)
 {
 	struct meter_slot *s = b->badge->slot;
 
-	if (!policy_class_one_session(b->badge->subject.class))
+	if (b->badge->subject.class == NULL ||
+		!policy_class_one_session(b->badge->subject.class))
 		return;
 	atomic_store_explicit(&s->stale_change, 0, memory_order_relaxed);
 	atomic_store_explicit(&s->qos2, 0, memory_order_relaxed);
@@ -201,6 +223,49 @@ static struct decision admit_limited(
 	return d;
 }
 
+/* What a guest is answered: the broker's own rules go on from DEFER. */
+static int guest_answer(const struct guard *g)
+{
+	return policy_fallback(g->policy) == FALLBACK_ALLOW
+		       ? MOSQ_ERR_SUCCESS
+		       : MOSQ_ERR_PLUGIN_DEFER;
+}
+
+/* Takes *B over as a guest. Where nothing but Weir answers for it, it has a
+ * name that no device has: without one the broker would drop it at SIGHUP. */
+static int admit_guest(
+	struct guard *g, struct mosquitto *client, struct binding **b)
+{
+	int answer = guest_answer(g);
+
+	if ((answer == MOSQ_ERR_SUCCESS &&
+		    mosquitto_set_username(client, GUEST_NAME) !=
+			    MOSQ_ERR_SUCCESS) ||
+		!binding_add_guest(&g->bindings, *b))
+		return refuse(g, *b, REASON_UNAVAILABLE, "");
+	*b = NULL;
+	return answer;
+}
+
+/* Tells that enforcing would have refused B. */
+static void report_observed(
+	struct guard *g, const struct binding *b, enum reason reason)
+{
+	struct badge *badge = b->badge;
+	bool known = badge->subject.device != NULL;
+	struct refusal r = {
+		.action = ACTION_CONNECT,
+		.reason = reason,
+		.observed = true,
+		.device = known ? badge->device.id : NULL,
+		.class_name = known ? badge->device.class_name : NULL,
+		.client_id = b->client_id,
+		.address = b->address,
+	};
+
+	report_refusal(g, known ? badge : NULL, &r, RULE_NONE);
+}
+
 static int admit(struct guard *g, struct mosquitto *client, struct binding **b)
 {
 	struct badge *badge = (*b)->badge;
@@ -210,12 +275,14 @@ static int admit(struct guard *g, struct mosquitto *client, struct binding **b)
 	if (reason != REASON_ALLOWED)
 		return refuse(g, *b, reason, "");
 	d = judge_connect(g, badge, (*b)->client_id);
-	if (d.verdict != VERDICT_ALLOWED)
-		return refuse(g, *b, d.reason, "");
-	if (badge->limited)
+	if (d.verdict != VERDICT_REFUSED && badge->limited)
 		d = admit_limited(g, client, *b);
-	if (d.verdict != VERDICT_ALLOWED)
+	if (d.verdict == VERDICT_REFUSED)
 		return refuse(g, *b, d.reason, "");
+	if (d.verdict == VERDICT_OBSERVED)
+		report_observed(g, *b, d.reason);
+	if (badge->subject.device == NULL)
+		return admit_guest(g, client, b);
 	if (is_stale(g, client, *b))
 		return refuse(g, *b, REASON_SESSION_STALE,
 			" remedy=connect-with-a-clean-session");
@@ -252,6 +319,8 @@ int admission_connect(struct guard *g, struct mosquitto *client)
 	struct binding *b = binding_find(&g->bindings, client);
 	int answer;
 
+	if (b != NULL && b->state == BINDING_GUEST && g->reloading)
+		return guest_answer(g);
 	if (g->reloading && is_known_session(client, b))
 		return MOSQ_ERR_SUCCESS;
 	/* The pointer of a client that is gone, used again. */
@@ -283,6 +352,10 @@ void admission_disconnect(struct guard *g, const struct mosquitto *client)
 	if (b->state == BINDING_CONNECTED)
 		gauge_disconnected(g, b);
 	kick_forget(&g->kicks, &g->outcomes, b, false);
+	if (b->guest) {
+		binding_disconnect(&g->bindings, b, false);
+		return;
+	}
 	due_remove(&g->due, b);
 	if (broker_session_ends(client) && b->badge != NULL &&
 		b->badge->limited && !b->superseded)

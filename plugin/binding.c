@@ -45,6 +45,8 @@ static struct binding_list *list_of(struct binding_table *t, unsigned state)
 		return &t->ended;
 	case BINDING_OFFLINE:
 		return &t->offline;
+	case BINDING_GUEST:
+		return &t->guests;
 	default:
 		return &t->husks;
 	}
@@ -247,6 +249,7 @@ void bindings_fini(struct binding_table *t)
 	list_free(&t->ended);
 	list_free(&t->offline);
 	list_free(&t->husks);
+	list_free(&t->guests);
 	free(t->by_client.slot);
 	free(t->by_device.slot);
 	*t = (struct binding_table){0};
@@ -266,10 +269,22 @@ bool binding_add(struct binding_table *t, struct binding *b)
 	return true;
 }
 
+bool binding_add_guest(struct binding_table *t, struct binding *b)
+{
+	if (!reserve(&t->by_client, BY_CLIENT))
+		return false;
+	b->guest = true;
+	b->state = BINDING_GUEST;
+	put(&t->by_client, b, BY_CLIENT);
+	list_append(&t->guests, b);
+	return true;
+}
+
 void binding_remove(struct binding_table *t, struct binding *b)
 {
 	take_out(&t->by_client, client_slot(t, b->client), BY_CLIENT);
-	device_unlink(t, b);
+	if (!b->guest)
+		device_unlink(t, b);
 	list_remove(list_of(t, b->state), b);
 	binding_free(&b);
 }

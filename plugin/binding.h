@@ -14,6 +14,9 @@
  *     connected ──DISCONNECT──► offline ──too many──► husk ──too many──► gone
  *                    └────────► ended (clean session) ──next tick──► gone
  *
+ * A guest has no device: where the whole broker only observes, it is whoever
+ * could not be told who it is. It is found by its client alone.
+ *
  * Look-ups neither allocate nor lock. No broker header here: a client is a
  * pointer that is compared.
  */
@@ -39,6 +42,8 @@ struct badge {
 	struct subject subject;
 	uint32_t policy_gen; /* subject.class was found in that policy */
 	bool limited;        /* that class has limits: plugin/ledger.h */
+	bool taken_in;       /* by its CN, while observing: not registered */
+	uint32_t seen;       /* its number in the record: plugin/record.h */
 	uint32_t total_index;
 	struct meter_slot *slot;   /* where its device is counted */
 	struct meter_class *total; /* and its class: plugin/gauge.h */
@@ -53,6 +58,7 @@ enum binding_state {
 	BINDING_ENDED,
 	BINDING_OFFLINE,
 	BINDING_HUSK,
+	BINDING_GUEST, /* connected */
 };
 
 struct binding {
@@ -70,7 +76,8 @@ struct binding {
 	bool stale; /* the session may hold QoS 2 messages from before a
 			  * right was lost: it must not be resumed */
 	bool kick_queued, kicked;
-	bool v5; /* speaks MQTT 5 */
+	bool v5;    /* speaks MQTT 5 */
+	bool guest; /* of no device; also after its connection */
 	char device_id[DEVICE_ID_MAX + 1];
 	char address[ADDRESS_MAX + 1];
 	int64_t since_s;     /* Unix time of the connect */
@@ -96,7 +103,7 @@ struct binding_index {
 
 struct binding_table {
 	struct binding_index by_client, by_device;
-	struct binding_list connected, ended, offline, husks;
+	struct binding_list connected, ended, offline, husks, guests;
 	size_t offline_max, husks_max;
 };
 
@@ -116,6 +123,9 @@ void binding_free(struct binding **b);
 /* Takes B, whose badge.device is filled, as connected. A binding of the same
  * client must have been removed before. False: no memory, B is untouched. */
 MUST bool binding_add(struct binding_table *t, struct binding *b);
+
+/* The same of B as a guest, whose badge is empty. */
+MUST bool binding_add_guest(struct binding_table *t, struct binding *b);
 
 /* Takes B out of the table and frees it. It must be in no queue or heap. */
 void binding_remove(struct binding_table *t, struct binding *b);

@@ -5,6 +5,7 @@
 #include "plugin/follow_file.h"
 #include "plugin/guard.h"
 #include "plugin/judge.h"
+#include "plugin/record.h"
 #include "plugin/report.h"
 
 #include <stdio.h>
@@ -90,6 +91,7 @@ static void swap_policy(struct guard *g, struct policy *p, int64_t revision)
 	if (++g->policy_gen == 0)
 		g->policy_gen = 1;
 	policy_free(&old);
+	record_ready(g, false);
 	g->follow.policy_revision = revision;
 	gauge_event(g, &e);
 	report(MOSQ_LOG_INFO, "policy revision %lld in force, classes: %zu",
@@ -313,6 +315,8 @@ static bool read_heads(
 	if (heads->revision > highest)
 		atomic_store_explicit(&g->meter->highest_revision,
 			heads->revision, memory_order_relaxed);
+	if (g->follow.revision != heads->revision && g->policy != NULL)
+		judge_registry_changed(g);
 	g->follow.revision = heads->revision;
 	if (g->follow.is_new)
 		take_file(g, heads);

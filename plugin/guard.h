@@ -6,7 +6,9 @@
 #ifndef PLUGIN_GUARD_H
 #define PLUGIN_GUARD_H
 
+#include "core/seen_write.h"
 #include "io/registry.h"
+#include "io/seen_file.h"
 #include "io/segment.h"
 #include "plugin/absent.h"
 #include "plugin/binding.h"
@@ -20,6 +22,15 @@
 #include "plugin/refusal.h"
 
 #include <limits.h>
+
+/* The record of what is observed: plugin/record.h. */
+struct record {
+	struct seen_file file; /* mem NULL: not open */
+	struct seen_writer writer;
+	bool failed;       /* to open it, and that was said */
+	const void *later; /* whose publish is due, compared only */
+	uint8_t later_reason;
+};
 
 struct guard {
 	/* What a message touches comes first. */
@@ -45,6 +56,7 @@ struct guard {
 	struct gauge gauge;
 	struct wires wires;
 	struct refit refit;
+	struct record record;
 	struct refusal_log refusals, event_limit;
 	void *leaving; /* given by the broker, see admission_disconnect(): the
 			* certificate of who disconnected last, or NULL */

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "plugin/judge.h"
 
+#include "plugin/record.h"
 #include "plugin/report.h"
+
+#define JUDGE_READS 32 /* of a poll: 50 us each, and nobody is served */
 
 /* ------------------------------------------------------- what is registered */
 
@@ -58,8 +61,80 @@ bool judge_read(struct guard *g, struct badge *badge, struct err *e)
 	s->key_barred = rows.key_barred;
 	s->barred = REASON_ALLOWED;
 	badge->policy_gen = 0;
+	badge->taken_in = false;
+	if (badge->device.observe)
+		record_ready(g, true);
 	judge_status(&badge->device, g->now_s);
 	judge_class(g, badge);
+	return true;
+}
+
+/* The device that the badge is taken for. */
+static void make_device(struct guard *g, struct badge *badge, struct str id)
+{
+	struct device *d = &badge->device;
+	struct str class = policy_unknown(g->policy);
+
+	device_fini(d);
+	memcpy(d->id, id.p, id.n);
+	d->id_len = (uint8_t)id.n;
+	memcpy(d->class_name, class.p, class.n);
+	d->status = DEVICE_ACTIVE;
+	badge->subject.device = d;
+	badge->taken_in = true;
+	badge->policy_gen = 0;
+	judge_class(g, badge);
+}
+
+static bool note_credential(void *ctx, const struct credential *c)
+{
+	bool *found = ctx;
+
+	(void)c;
+	*found = true;
+	return false;
+}
+
+/* *taken: ID is a registered device's, which has or had a certificate, or was
+ * never to have one again. A device that waits for its first is nobody else. */
+static bool is_taken(struct guard *g, struct str id, bool *taken, struct err *e)
+{
+	struct device d = {0};
+	struct credential_filter f = {.device_id = d.id};
+	bool found = false, active;
+
+	*taken = false;
+	if (!registry_device(g->registry, id, &d, &found, e))
+		return false;
+	active = d.status == DEVICE_ACTIVE;
+	*taken = found && !active;
+	if (found && active &&
+		!registry_credentials(
+			g->registry, &f, note_credential, taken, e)) {
+		device_fini(&d);
+		return false;
+	}
+	device_fini(&d);
+	return true;
+}
+
+bool judge_take_in(
+	struct guard *g, struct badge *badge, const char *cn, struct err *e)
+{
+	struct str id = str_from(cn);
+	bool taken = false, barred = false;
+
+	if (badge->subject.device != NULL ||
+		badge->subject.credential != CREDENTIAL_NONE ||
+		policy_unknown(g->policy).n == 0 || !device_id_valid(id))
+		return true;
+	if (!registry_key_barred(
+		    g->registry, badge->certificate.spki, &barred, e) ||
+		!is_taken(g, id, &taken, e))
+		return false;
+	badge->subject.key_barred = barred;
+	if (!taken && !barred)
+		make_device(g, badge, id);
 	return true;
 }
 
@@ -73,7 +148,26 @@ void judge_status(struct device *d, int64_t now_s)
 	d->status_until_s = 0;
 }
 
-void judge_class_anew(const struct guard *g, struct badge *badge)
+/* The policy takes the badge's certificate in no more: unless it has been
+ * registered as what it was taken for, it has lost all rights. The follower,
+ * when it comes to it, ends its connection. */
+static void no_longer_taken_in(struct guard *g, struct badge *badge)
+{
+	char id[DEVICE_ID_MAX + 1];
+	struct err e;
+
+	memcpy(id, badge->device.id, sizeof id);
+	if (judge_read(g, badge, &e) && badge->subject.device != NULL &&
+		strcmp(badge->device.id, id) == 0)
+		return;
+	badge->taken_in = true;
+	badge->subject.device = NULL;
+	badge->subject.barred = REASON_UNKNOWN_CERTIFICATE;
+	badge->policy_gen = g->policy_gen;
+	recall_forget(&badge->recalls);
+}
+
+void judge_class_anew(struct guard *g, struct badge *badge)
 {
 	const struct policy_class *class = policy_class_find(
 		g->policy, str_from(badge->device.class_name));
@@ -83,6 +177,9 @@ void judge_class_anew(const struct guard *g, struct badge *badge)
 	badge->policy_gen = g->policy_gen;
 	gauge_badge_class(g, badge);
 	recall_forget(&badge->recalls);
+	if (badge->taken_in && (policy_unknown(g->policy).n == 0 ||
+				       !policy_observes(g->policy, class)))
+		no_longer_taken_in(g, badge);
 }
 
 bool judge_qos2(const struct badge *badge)
@@ -94,7 +191,7 @@ bool judge_qos2(const struct badge *badge)
 }
 
 struct decision judge_connect(
-	const struct guard *g, struct badge *badge, const char *client_id)
+	struct guard *g, struct badge *badge, const char *client_id)
 {
 	struct request what = {
 		.action = ACTION_CONNECT,
@@ -172,12 +269,12 @@ static bool stands(struct guard *g, struct binding *b, int64_t change)
 
 	if (b->wire != NULL)
 		b->wire->total = b->badge->total;
-	if (d.verdict == VERDICT_ALLOWED &&
+	if (d.verdict != VERDICT_REFUSED &&
 		(b->state != BINDING_CONNECTED || judge_file(g, b))) {
 		b->badge->subject.barred = REASON_ALLOWED;
 		return true;
 	}
-	bar(g, b, d.verdict == VERDICT_ALLOWED ? REASON_UNAVAILABLE : d.reason,
+	bar(g, b, d.verdict != VERDICT_REFUSED ? REASON_UNAVAILABLE : d.reason,
 		change);
 	return false;
 }
@@ -224,12 +321,41 @@ static void rights_changed(
 	kick_add(&g->kicks, &g->outcomes, b, change);
 }
 
+/*
+ * Reads B's rows anew. *registered: it was taken in and is by now registered
+ * as what it was taken for, which takes nothing from it. False: as judge_read,
+ * and the badge is as it was.
+ */
+static bool read_again(struct guard *g, struct binding *b,
+	struct device *before, bool *registered, struct err *e)
+{
+	struct badge *badge = b->badge;
+	bool taken_in = badge->taken_in;
+
+	*before = badge->device;
+	badge->device = (struct device){0};
+	if (!judge_read(g, badge, e) ||
+		(taken_in && !judge_take_in(g, badge, b->device_id, e))) {
+		device_fini(&badge->device);
+		badge->device = *before;
+		*before = (struct device){0};
+		badge->taken_in = taken_in;
+		return false;
+	}
+	*registered = taken_in && !badge->taken_in;
+	/* Registered under another name, it has to come back as that. */
+	if (badge->subject.device != NULL &&
+		strcmp(badge->device.id, b->device_id) != 0)
+		badge->subject.device = NULL;
+	return true;
+}
+
 bool judge_again(
 	struct guard *g, struct binding *b, int64_t change, struct err *e)
 {
 	struct badge *badge = b->badge;
 	struct device before;
-	bool same, gained;
+	bool same, gained, registered;
 
 	if (badge == NULL) { /* a husk: what it could do is not known */
 		b->stale = true;
@@ -237,10 +363,7 @@ bool judge_again(
 	}
 	judge_class(g, badge);
 	b->qos2 = b->qos2 || judge_qos2(badge);
-	before = badge->device;
-	badge->device = (struct device){0};
-	if (!judge_read(g, badge, e)) {
-		badge->device = before;
+	if (!read_again(g, b, &before, &registered, e)) {
 		badge->subject.barred = REASON_UNAVAILABLE;
 		recall_forget(&badge->recalls);
 		return false;
@@ -255,9 +378,15 @@ bool judge_again(
 	gained = before.status == DEVICE_QUARANTINED &&
 		 badge->device.status == DEVICE_ACTIVE;
 	device_fini(&before);
-	if (!same)
+	if (!same && !registered)
 		rights_changed(g, b, gained, change);
 	return true;
+}
+
+void judge_registry_changed(struct guard *g)
+{
+	if (policy_unknown(g->policy).n != 0 && ++g->policy_gen == 0)
+		g->policy_gen = 1;
 }
 
 void judge_due(struct guard *g, struct binding *b)
@@ -271,16 +400,45 @@ void judge_due(struct guard *g, struct binding *b)
 		rights_changed(g, b, true, 0);
 }
 
+/* Guests are there as long as the whole broker observes. */
+static void judge_guests(struct guard *g, int n)
+{
+	if (policy_observes(g->policy, NULL))
+		return;
+	for (struct binding *b = g->bindings.guests.first; b != NULL && n > 0;
+		b = b->next, n--)
+		kick_add(&g->kicks, &g->outcomes, b, 0);
+}
+
+/* Who was taken in may be registered by now. False: not told, or as many rows
+ * are read as one poll may. */
+static bool judge_taken_in(struct guard *g, struct binding *b, int *reads)
+{
+	struct err e;
+
+	if (--*reads < 0)
+		return false;
+	return judge_again(g, b, 0, &e);
+}
+
 void judge_by_policy(struct guard *g, int n)
 {
+	int reads = JUDGE_READS;
+
+	judge_guests(g, n);
 	for (; n > 0; n--) {
 		struct binding *b = g->bindings.connected.first;
 
 		if (b == NULL || b->policy_gen == g->policy_gen)
 			return;
-		/* Who is barred is being closed, or waits for the registry. */
-		if (b->badge->subject.barred == REASON_ALLOWED)
+		if (b->badge->taken_in) {
+			if (!judge_taken_in(g, b, &reads))
+				return;
+		} else if (b->badge->subject.barred == REASON_ALLOWED) {
+			/* Who is barred is being closed, or waits for the
+			 * registry. */
 			judge_due(g, b);
+		}
 		b->policy_gen = g->policy_gen;
 		binding_to_end(&g->bindings, b);
 	}

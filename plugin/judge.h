@@ -16,15 +16,25 @@
  */
 MUST bool judge_read(struct guard *g, struct badge *badge, struct err *e);
 
+/*
+ * BADGE's certificate is not registered (judge_read has said so). Where the
+ * policy takes such in, and CN is a device id that no registered device with a
+ * certificate has, and the key is not barred, the badge gets the device of that
+ * name. False: as
+ * judge_read.
+ */
+MUST bool judge_take_in(
+	struct guard *g, struct badge *badge, const char *cn, struct err *e);
+
 /* A suspension or quarantine whose end has come is over. */
 void judge_status(struct device *d, int64_t now_s);
 
 /* judge_class() after a swap. */
-void judge_class_anew(const struct guard *g, struct badge *badge);
+void judge_class_anew(struct guard *g, struct badge *badge);
 
 /* The badge's class in the policy in force. Cheap when no policy was swapped
  * since the last call. */
-static inline void judge_class(const struct guard *g, struct badge *badge)
+static inline void judge_class(struct guard *g, struct badge *badge)
 {
 	if (badge->policy_gen != g->policy_gen)
 		judge_class_anew(g, badge);
@@ -36,7 +46,7 @@ bool judge_qos2(const struct badge *badge);
 /* decide(connect) for the badge and client id, limits aside: what stands is
  * judged by it again and again. */
 struct decision judge_connect(
-	const struct guard *g, struct badge *badge, const char *client_id);
+	struct guard *g, struct badge *badge, const char *client_id);
 
 /*
  * decide() for a badge whose class has limits, by the device's account, which
@@ -60,6 +70,10 @@ MUST bool judge_again(
 
 /* B's filed second has come. */
 void judge_due(struct guard *g, struct binding *b);
+
+/* The registry has changed while certificates that it does not know are taken
+ * in: all connections are judged again, for who is registered by now. */
+void judge_registry_changed(struct guard *g);
 
 /*
  * Judges connections that a policy before the one in force let in, at most N:

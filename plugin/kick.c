@@ -4,7 +4,8 @@
 void kick_add(struct kick_queue *q, struct outcomes *o, struct binding *b,
 	int64_t change)
 {
-	if (b->state != BINDING_CONNECTED || b->superseded || b->kicked)
+	if ((b->state != BINDING_CONNECTED && b->state != BINDING_GUEST) ||
+		b->superseded || b->kicked)
 		return;
 	if (b->kick_queued) {
 		/* One disconnect serves all who ask; the first change that

@@ -107,7 +107,8 @@ static bool begin_anew(struct guard *g, struct err *e)
 			"%s: no room to count in it; make room on its disk",
 			g->segment_path);
 	}
-	if (!segment_guard_begin(fresh.mem, fresh.size, fresh.fd, e)) {
+	if (!segment_guard_begin(SEGMENT_GUARDED_METER, fresh.mem, fresh.size,
+		    fresh.fd, e)) {
 		segment_close(&fresh);
 		return false;
 	}
@@ -142,10 +143,12 @@ void refit_tick(struct guard *g)
 	struct refit *x = &g->refit;
 	struct err e;
 
-	if (g->now_ms < x->next_ms && (x->told || !segment_guard_lost()))
+	if (g->now_ms < x->next_ms &&
+		(x->told || !segment_guard_lost(SEGMENT_GUARDED_METER)))
 		return;
 	x->next_ms = g->now_ms + REFIT_MS;
-	if (!segment_guard_lost() && LOAD(g->meter->magic) == METER_MAGIC &&
+	if (!segment_guard_lost(SEGMENT_GUARDED_METER) &&
+		LOAD(g->meter->magic) == METER_MAGIC &&
 		(x->size == 0 ||
 			segment_holds(g->segment_path, &g->segment, x->size))) {
 		remember(g);

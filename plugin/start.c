@@ -5,6 +5,7 @@
 #include "io/segment_guard.h"
 #include "io/x509.h"
 #include "plugin/follow_file.h"
+#include "plugin/record.h"
 #include "plugin/report.h"
 
 #include <errno.h>
@@ -131,8 +132,8 @@ static bool open_segment(struct guard *g, struct err *e)
 		return false;
 	if (note[0] != '\0')
 		report(MOSQ_LOG_WARNING, "%s", note);
-	if (!segment_guard_begin(
-		    g->segment.mem, g->segment.size, g->segment.fd, e))
+	if (!segment_guard_begin(SEGMENT_GUARDED_METER, g->segment.mem,
+		    g->segment.size, g->segment.fd, e))
 		return false;
 	m = segment_header(&g->segment);
 	g->meter = m;
@@ -177,6 +178,7 @@ void stop(struct guard *g)
 	absent_fini(&g->absent);
 	ledger_fini(&g->ledger);
 	gauge_fini(&g->gauge);
+	record_end(&g->record);
 	follow_close(g);
 	segment_guard_end();
 	segment_close(&g->segment);

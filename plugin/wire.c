@@ -187,14 +187,35 @@ void wires_end(struct wires *w)
 	*w = (struct wires){0};
 }
 
-struct wire *wires_bind(struct wires *w, const X509 *certificate,
-	struct meter_slot *slot, struct meter_class *total)
+static struct wire *find_pending(const struct wires *w, const X509 *certificate)
 {
 	struct wire *x = w->pending.last;
 
 	/* The newest first: it has just connected. */
 	while (x != NULL && SSL_get0_peer_certificate(x->ssl) != certificate)
 		x = x->prev;
+	return x;
+}
+
+bool wires_issuer(const struct wires *w, const X509 *certificate,
+	uint8_t fingerprint[static 32])
+{
+	const struct wire *x = find_pending(w, certificate);
+	const STACK_OF(X509) *chain =
+		x != NULL ? SSL_get0_verified_chain(x->ssl) : NULL;
+	unsigned n = 0;
+
+	return chain != NULL && sk_X509_num(chain) > 1 &&
+	       X509_digest(sk_X509_value(chain, 1), EVP_sha256(), fingerprint,
+		       &n) == 1 &&
+	       n == 32;
+}
+
+struct wire *wires_bind(struct wires *w, const X509 *certificate,
+	struct meter_slot *slot, struct meter_class *total)
+{
+	struct wire *x = find_pending(w, certificate);
+
 	if (x == NULL || !has_bios(x))
 		return NULL;
 	take_out(&w->pending, x);

@@ -61,6 +61,12 @@ void wires_end(struct wires *w);
 struct wire *wires_bind(struct wires *w, const X509 *certificate,
 	struct meter_slot *slot, struct meter_class *total);
 
+/* The SHA-256 fingerprint of what issued CERTIFICATE, as the verified chain of
+ * the pending connection that showed it has it. False: not known, as after a
+ * TLS session was resumed. O(pending). */
+bool wires_issuer(const struct wires *w, const X509 *certificate,
+	uint8_t fingerprint[static 32]);
+
 /* Counts what the connection has carried since it was last counted; and only
  * what came in. */
 void wire_count(struct wire *x);

@@ -254,6 +254,8 @@ static const struct key PUBLISH[] = {
 static const struct key SUBSCRIBE[] = {
 	POLICY_SUBSCRIBE_KEYS(KEY_NAME){NULL, false}};
 static const struct key LIMIT[] = {POLICY_LIMITS_KEYS(KEY_NAME){NULL, false}};
+static const struct key UNKNOWN[] = {
+	POLICY_UNKNOWN_KEYS(KEY_NAME){NULL, false}};
 static const struct key SIM[] = {POLICY_SIM_KEYS(KEY_NAME){NULL, false}};
 
 static const struct {
@@ -267,6 +269,7 @@ static const struct {
 	{"subscribeRule", SUBSCRIBE},
 	{"sim", SIM},
 	{"limits", LIMIT},
+	{"unknown", UNKNOWN},
 };
 #define N_OBJECTS (sizeof(OBJECTS) / sizeof(OBJECTS[0]))
 

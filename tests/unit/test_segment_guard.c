@@ -49,7 +49,8 @@ static void begin(void)
 {
 	struct err e;
 
-	assert_true(segment_guard_begin(fx.mem, SIZE, fx.fd, &e));
+	assert_true(segment_guard_begin(
+		SEGMENT_GUARDED_METER, fx.mem, SIZE, fx.fd, &e));
 }
 
 static volatile char sink;
@@ -71,7 +72,8 @@ static void test_cut(void **state)
 		for (size_t at = 0; at < SIZE; at += PAGE)
 			fx.mem[at]++; /* never dies */
 		assert_int_equal(errno, 77);
-		assert_int_equal(segment_guard_lost(), rows[i].kept < 16);
+		assert_int_equal(segment_guard_lost(SEGMENT_GUARDED_METER),
+			rows[i].kept < 16);
 		/* What is there still is the file's, what is not is memory. */
 		for (size_t p = 0; p < 16; p++)
 			assert_int_equal(fx.mem[p * PAGE],
@@ -88,13 +90,13 @@ static void test_whole_file_is_no_loss(void **state)
 	begin();
 	for (size_t at = 0; at < SIZE; at++)
 		sink = fx.mem[at];
-	assert_false(segment_guard_lost());
+	assert_false(segment_guard_lost(SEGMENT_GUARDED_METER));
 	/* Begun anew, it has lost nothing yet. */
 	assert_int_equal(ftruncate(fx.fd, 0), 0);
 	sink = fx.mem[0];
-	assert_true(segment_guard_lost());
+	assert_true(segment_guard_lost(SEGMENT_GUARDED_METER));
 	begin();
-	assert_false(segment_guard_lost());
+	assert_false(segment_guard_lost(SEGMENT_GUARDED_METER));
 }
 
 /* The signal that ends a child which does DEED, 0 if none. */
