@@ -9,6 +9,11 @@ const char *mode_text(bool observe)
 	return observe ? "observe" : "enforce";
 }
 
+const char *fallback_text(enum fallback f)
+{
+	return f == FALLBACK_ALLOW ? "allow" : "broker";
+}
+
 bool mode_find(const char *name, bool *out)
 {
 	bool observe = strcmp(name, mode_text(true)) == 0;

@@ -11,6 +11,8 @@
 
 /* "enforce" or "observe", of a class or a device. Static. */
 const char *mode_text(bool observe);
+/* "broker" or "allow". Static. */
+const char *fallback_text(enum fallback f);
 /* True and *out when NAME is one of the two. */
 bool mode_find(const char *name, bool *out);
 

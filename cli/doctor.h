@@ -22,6 +22,9 @@ struct doctor {
 	size_t n[SEVERITIES];  /* findings */
 	struct account broker; /* the broker's user */
 	bool broker_known;
+	/* The policy in force only observes, and leaves the rest to the
+	 * broker's own rules, which are then no second place. */
+	bool observing, falls_back;
 };
 
 /* Where a finding is. */
@@ -74,6 +77,8 @@ void doctor_plugin(struct doctor *d, const struct broker_conf *conf);
 
 /* --------------------------------------------------------------- the machine */
 
+/* Finds what the policy in force makes of the broker's own rules. */
+void doctor_find_policy(struct doctor *d);
 /* Finds the broker's user: whom weir init gave the meter to. */
 void doctor_find_broker(struct doctor *d);
 /* The files that the broker's configuration names. */

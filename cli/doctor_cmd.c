@@ -27,6 +27,7 @@ static bool run_doctor(struct cli *c, struct err *e)
 	struct doctor d = {.c = c};
 
 	doctor_find_broker(&d);
+	doctor_find_policy(&d);
 	if (conf != NULL && !look_at_conf(&d, conf, e))
 		return false;
 	doctor_state_files(&d);

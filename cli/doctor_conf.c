@@ -180,6 +180,13 @@ static void check_line(struct doctor *d, const struct broker_conf *conf,
 			"%s: '%.*s' is %s", r->name,
 			l->value.n < 64 ? (int)l->value.n : 64,
 			l->value.n != 0 ? l->value.p : "", bad);
+	else if (offends(r, l) && d->falls_back &&
+		 strcmp(r->check, "conf.second") == 0)
+		doctor_find(d, SEVERITY_NOTE, r->check, place,
+			"remove the line when the policy enforces",
+			"%s: answers what the policy only observes; it must be "
+			"gone when that enforces",
+			r->name);
 	else if (offends(r, l))
 		doctor_find(d, r->severity, r->check, place, r->remedy,
 			"%s: %s", r->name, r->why);
@@ -196,6 +203,19 @@ static void check_absent(struct doctor *d, const struct broker_conf *conf)
 			doctor_find(d, r->severity, r->check, conf->files[0],
 				r->remedy, "%s %s", r->name, r->why);
 	}
+}
+
+/* What the plugin leaves to the broker's own rules is refused by them when there
+ * are none. */
+static void check_fallback(struct doctor *d, const struct broker_conf *conf)
+{
+	if (d->falls_back && doctor_line(conf, "acl_file") == NULL)
+		doctor_find(d, SEVERITY_ERROR, "conf.fallback", conf->files[0],
+			"add the acl_file, or say \"fallback\": \"allow\" in "
+			"the policy",
+			"the policy observes and leaves the rest to the "
+			"broker's acl_file, which is not there: the broker "
+			"refuses all of it");
 }
 
 static void check_includes(struct doctor *d, const struct broker_conf *conf)
@@ -246,6 +266,7 @@ void doctor_conf(struct doctor *d, const struct broker_conf *conf)
 	for (size_t i = 0; i < conf->n; i++)
 		check_line(d, conf, &conf->lines[i]);
 	check_absent(d, conf);
+	check_fallback(d, conf);
 	check_includes(d, conf);
 	check_user(d, conf);
 }

@@ -56,6 +56,31 @@ static void check_classes(struct doctor *d, const char *path,
 			t.n, t.n == 1 ? "" : "s", t.first, t.class_name);
 }
 
+void doctor_find_policy(struct doctor *d)
+{
+	struct policy_row row = {.revision = 0};
+	struct errs errs = {.n = 0};
+	struct policy *p = NULL;
+	struct registry *r = NULL;
+	char path[CLI_PATH_MAX];
+	bool found = false;
+	struct err e;
+
+	/* What fails here is told by doctor_state(). */
+	if (cli_state_path(d->c, REGISTRY_FILE, path, sizeof(path), &e) &&
+		registry_open(path, REGISTRY_READ, &r, &e) &&
+		registry_policy(r, 0, &row, &found, &e) && found &&
+		policy_json_parse(
+			(struct str){row.text, row.text_len}, &p, &errs)) {
+		d->observing = policy_observes(p, NULL);
+		d->falls_back =
+			d->observing && policy_fallback(p) == FALLBACK_BROKER;
+	}
+	policy_free(&p);
+	policy_row_fini(&row);
+	registry_close(&r);
+}
+
 static void check_policy(struct doctor *d, const char *path, struct registry *r)
 {
 	struct policy_row row = {.revision = 0};
@@ -83,6 +108,12 @@ static void check_policy(struct doctor *d, const char *path, struct registry *r)
 		doctor_find(d, SEVERITY_NOTE, "policy.empty", path,
 			"weir policy apply FILE",
 			"the policy has no class: nobody may do anything");
+	if (d->observing)
+		doctor_find(d, SEVERITY_WARNING, "policy.observe", path,
+			"when it is learned what devices need, apply a policy "
+			"that enforces",
+			"the whole broker only observes: nothing is enforced "
+			"but what was decided about single devices");
 	if (p != NULL)
 		check_classes(d, path, r, p);
 	policy_free(&p);

@@ -37,25 +37,28 @@ static bool allowed(const struct explained *x)
 	return x->decision.verdict == VERDICT_ALLOWED;
 }
 
-size_t explain_observers(const struct explained *x, const char *out[static 2])
+size_t explain_observers(
+	const struct explained *x, const char *out[static OBSERVERS])
 {
 	const struct subject *who = &x->asked->who;
+	bool active =
+		who->device != NULL && who->device->status == DEVICE_ACTIVE;
 	size_t n = 0;
 
-	if (who->device == NULL || who->class == NULL ||
-		who->device->status != DEVICE_ACTIVE)
-		return 0;
-	if (policy_class_observes(who->class))
+	if (active && who->class != NULL && policy_class_observes(who->class))
 		out[n++] = "class";
-	if (who->device->observe)
+	if (active && who->class != NULL && who->device->observe)
 		out[n++] = "device";
+	if (policy_observes(x->policy, who->class) &&
+		(who->device == NULL || active))
+		out[n++] = "broker";
 	return n;
 }
 
 void explain_observers_json(cJSON *o, const struct explained *x)
 {
 	cJSON *list = json_array(o, "observed_by");
-	const char *by[2];
+	const char *by[OBSERVERS];
 	size_t n = explain_observers(x, by), i;
 
 	for (i = 0; i < n; i++)
@@ -119,15 +122,19 @@ static void analyse(const struct explained *x, struct analysis *out)
 static const char *reason_sentence(
 	const struct explained *x, char out[static SENTENCE_MAX])
 {
-	const char *by[2] = {"", ""};
+	const char *by[OBSERVERS] = {"", "", ""};
 
 	if (x->decision.verdict == VERDICT_OBSERVED) {
-		bool both = explain_observers(x, by) == 2;
+		size_t n = explain_observers(x, by);
+		bool left = policy_observes(x->policy, x->asked->who.class) &&
+			    policy_fallback(x->policy) == FALLBACK_BROKER;
 
 		(void)snprintf(out, SENTENCE_MAX,
-			"allowed, because the %s%s in observe mode; enforcing "
+			"%s, because the %s%s%s%s in observe mode; enforcing "
 			"would refuse it: %s",
-			by[0], both ? " and the device are" : " is",
+			left ? "left to the broker's own rules" : "allowed",
+			by[0], n > 1 ? " and the " : "", n > 1 ? by[1] : "",
+			n > 1 ? " are" : " is",
 			reason_text(x->decision.reason));
 		return out;
 	}

@@ -18,9 +18,12 @@ struct explained {
 	struct decision decision;
 };
 
-/* Who has the rules observed, not enforced, for the device of X: "class",
- * "device" (static) into OUT; returns how many. Only an active device's are. */
-size_t explain_observers(const struct explained *x, const char *out[static 2]);
+/* Who observes the device of X, and does not enforce: "class", "device",
+ * "broker" (static) into OUT; returns how many. A class and a device relax the
+ * rules of an active device, the whole broker connects too. */
+#define OBSERVERS 3
+size_t explain_observers(
+	const struct explained *x, const char *out[static OBSERVERS]);
 /* Adds them as "observed_by". */
 void explain_observers_json(cJSON *o, const struct explained *x);
 

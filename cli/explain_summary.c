@@ -109,10 +109,16 @@ static void print_client_ids(const struct explained *x)
 
 static void print_mode(const struct explained *x)
 {
-	const char *by[2];
+	const char *by[OBSERVERS];
 	size_t n = explain_observers(x, by);
 
-	if (n != 0)
+	if (n != 0 && strcmp(by[n - 1], "broker") == 0)
+		print_field("mode",
+			"observe (broker): what enforcing would refuse %s",
+			policy_fallback(x->policy) == FALLBACK_ALLOW
+				? "passes"
+				: "is left to the broker's own rules");
+	else if (n != 0)
 		print_field("mode",
 			"observe (%s%s): what the rules below refuse passes, "
 			"but for topics that start with $",

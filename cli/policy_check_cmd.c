@@ -121,10 +121,29 @@ static bool warn_missing(
 	return true;
 }
 
+static void warn_broker_observes(const struct warning_sink *s)
+{
+	if (!policy_observes(s->p, NULL))
+		return;
+	s->each(s->ctx, "mode",
+		"observes: nothing is enforced but what was decided about "
+		"single devices");
+	if (policy_fallback(s->p) == FALLBACK_BROKER)
+		s->each(s->ctx, "fallback",
+			"leaves the rest to the broker's acl_file: without "
+			"one, the broker refuses it");
+	else
+		s->each(s->ctx, "fallback",
+			"lets every device do everything: no acl_file is "
+			"asked");
+}
+
 static void warn_observe(const struct warning_sink *s)
 {
 	char place[CLASS_NAME_MAX + 16];
 	size_t i;
+
+	warn_broker_observes(s);
 
 	for (i = 0; i < policy_n_classes(s->p); i++) {
 		const struct policy_class *c = policy_class_at(s->p, i);

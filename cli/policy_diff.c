@@ -83,7 +83,8 @@ static void add_limit(void *ctx, enum limit limit, uint64_t max)
 }
 
 /* What a class says beside its rules. */
-static void add_class(struct lines *t, const struct policy_class *c)
+static void add_class(
+	struct lines *t, const struct policy *p, const struct policy_class *c)
 {
 	char id[1200];
 
@@ -98,7 +99,25 @@ static void add_class(struct lines *t, const struct policy_class *c)
 		add(t, "on_deny", "disconnect");
 	if (policy_class_observes(c))
 		add(t, "mode", mode_text(true));
+	else if (policy_observes(p, NULL) && !policy_observes(p, c))
+		add(t, "mode", mode_text(false));
 	class_limits_each(c, add_limit, t);
+}
+
+/* What a policy says of the whole broker. */
+static void add_broker(struct lines *t, const struct policy *p)
+{
+	struct str unknown = policy_unknown(p);
+	char class[CLASS_NAME_MAX + 1];
+
+	if (!policy_observes(p, NULL))
+		return;
+	add(t, "mode", mode_text(true));
+	add(t, "fallback", fallback_text(policy_fallback(p)));
+	if (unknown.n == 0)
+		return;
+	(void)snprintf(class, sizeof(class), "%.*s", STR_ARG(unknown));
+	add(t, "unknown.class", class);
 }
 
 /* Moves what A alone has into *only_a, and so for B. */
@@ -174,9 +193,9 @@ static void diff_class(struct policy_diff *d, const struct two *p,
 	struct class_diff *c = &d->classes[d->n];
 
 	if (before != NULL)
-		add_class(&old, before);
+		add_class(&old, p->old, before);
 	if (after != NULL)
-		add_class(&new, after);
+		add_class(&new, p->new, after);
 	compare(old, new, &lost, &gained);
 	add_rules(x, &lost, &gained);
 	policy_pair_free(&x);
@@ -188,6 +207,25 @@ static void diff_class(struct policy_diff *d, const struct two *p,
 		return;
 	c->name = need_memory(name.n + 1, 1);
 	memcpy(c->name, name.p, name.n);
+	c->gained = gained.line;
+	c->n_gained = gained.n;
+	c->lost = lost.line;
+	c->n_lost = lost.n;
+	d->n++;
+}
+
+/* The same for the whole broker. */
+static void diff_broker(struct policy_diff *d, const struct two *p)
+{
+	struct lines old = {0}, new = {0}, lost = {0}, gained = {0};
+	struct class_diff *c = &d->classes[d->n];
+
+	add_broker(&old, p->old);
+	add_broker(&new, p->new);
+	compare(old, new, &lost, &gained);
+	if (lost.n == 0 && gained.n == 0)
+		return;
+	c->name = need_copy(POLICY_DIFF_BROKER);
 	c->gained = gained.line;
 	c->n_gained = gained.n;
 	c->lost = lost.line;
@@ -209,7 +247,7 @@ void policy_diff_make(const struct policy *old, const struct policy *new,
 	size_t n_old = policy_n_classes(old), n_new = policy_n_classes(new);
 	struct policy_diff d = {0};
 
-	d.classes = need_memory(n_old + n_new + 1, sizeof(*d.classes));
+	d.classes = need_memory(n_old + n_new + 2, sizeof(*d.classes));
 	for (size_t i = 0; i < n_old; i++) {
 		const struct policy_class *c = policy_class_at(old, i);
 
@@ -225,6 +263,7 @@ void policy_diff_make(const struct policy *old, const struct policy *new,
 	if (d.n != 0)
 		qsort(d.classes, d.n, sizeof(*d.classes), by_name);
 	diff_class(&d, &p, STR("quarantine"), NULL, NULL);
+	diff_broker(&d, &p);
 	*out = d;
 }
 

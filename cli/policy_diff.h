@@ -15,6 +15,9 @@
 
 struct diff_line;
 
+/* Not a class: what the policy says of the whole broker. */
+#define POLICY_DIFF_BROKER "(broker)"
+
 struct class_diff {
 	char *name; /* of the class; "quarantine" for the quarantine */
 	enum class_change {

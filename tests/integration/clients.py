@@ -153,7 +153,7 @@ class Wire:
     # ------------------------------------------------------------ what one does
 
     def connect(self, client_id=None, clean=True, will=None, username=None,
-                expiry=None, will_delay=0, keepalive=60):
+                expiry=None, will_delay=0, keepalive=60, password=None):
         """The CONNACK's code; self.present: the session was there. EXPIRY:
         of an MQTT 5 session, in seconds."""
         client_id = self.device.id if client_id is None else client_id
@@ -172,6 +172,9 @@ class Wire:
         if username is not None:
             flags |= 128
             tail += text(username)
+        if password is not None:
+            flags |= 64
+            tail += text(password)
         head = text("MQTT") + bytes([self.version, flags])
         head += struct.pack("!H", keepalive)
         if self.v5:

@@ -139,6 +139,15 @@ class Fleet:
         assert done.returncode == (0 if allowed else 1), done.stderr
         return told["reason"]
 
+    def seen(self, action):
+        """What was observed of the action: the topics of each device."""
+        topics = {}
+        for line in self.weir("--json", "policy", "seen").splitlines():
+            told = json.loads(line)
+            if told["action"] == action:
+                topics.setdefault(told["device"], set()).add(told["topic"])
+        return topics
+
     def apply(self, policy, *args):
         path = self.root / "policy.json"
         path.write_text(json.dumps(policy))

@@ -55,8 +55,9 @@ WRITES = {
     "policy rollback": ["policy", "rollback", "--to", "{m}", "--yes"],
 }
 """How each is run for the N-th time so that it has something to write. Not
-here: what writes only where a CA is (ca), which never overwrites and has tests of its own, and cert retire-old,
-which needs a broker's meter and writes as cert revoke does."""
+here: what writes only where a CA is (ca), which never overwrites and has tests of its own, cert retire-old,
+which needs a broker's meter and writes as cert revoke does, and cert enroll, which needs a broker's record and
+writes as device add and cert add do."""
 
 ROUNDS = KILLS + 3
 writes = pytest.mark.parametrize("name", WRITES)
@@ -72,7 +73,8 @@ def test_every_writing_command_is_here():
              "policy import-acl", "policy show", "policy history", "explain",
              "audit list",
              "audit verify", "audit head", "ca init", "ca import", "ca server",
-             "ca show", "cert retire-old", "top", "tail", "usage"}
+             "ca show", "cert retire-old", "top", "tail", "usage",
+             "cert enroll", "policy seen", "policy learn", "policy try"}
     assert sorted(WRITES) == sorted({c["name"] for c in table} - reads)
 
 
