@@ -112,7 +112,7 @@ bool reg_audit(struct registry *r, const char *action, struct str device_id,
 	if (r->bulk) {
 		/* One entry tells of all: registry_bulk_end. */
 		cJSON_Delete(detail);
-		r->wrote = true;
+		r->wrote = r->bulk_wrote = true;
 		return true;
 	}
 	if (cJSON_AddNumberToObject(detail, "revision", (double)r->revision) !=
