@@ -22,7 +22,7 @@ import types
 import pytest
 
 from clients import REFUSED, REFUSED_V311, Client, Wire, refused_connect
-from harness import Broker, Device, Fleet, eventually
+from harness import Broker, Device, Fleet
 
 OBSERVE = {"version": 1, "mode": "observe", "fallback": "broker",
            "unknown": {"class": "legacy", "id": "cn"},
@@ -169,11 +169,9 @@ def test_enforcing_spares_who_is_registered(fleet, closing):
         for n in ("a1", "a2"):
             fleet.weir("device", "add", n, "--class", "meter")
             fleet.add_cert(n, made[n])
-        fleet.apply({"version": 1, "classes": OBSERVE["classes"]})
         mark = b.mark()
-        eventually("the policy is in force", lambda: fleet.status()
-                   ["broker"]["policy_revision"] == fleet.status()
-                   ["registry"]["policy_revision"])
+        fleet.apply({"version": 1, "classes": OBSERVE["classes"]}, "--wait",
+                    "20s")
         for n in ("a1", "a2"):
             assert wires[n].publish(f"m/{n}/up") == 0
             assert wires[n].publish(f"m/{n}/other") == REFUSED
@@ -205,7 +203,26 @@ def test_a_class_that_enforces_in_an_observing_broker(fleet, closing):
         assert loose.publish("m/other/up") == 0
         # An unknown certificate is not a meter.
         policy["unknown"]["class"] = "meter"
-        fleet.apply(policy)
-        mark = b.mark()
-        assert refused_connect(closing(Wire(b, fleet.sign("new")))) or \
-            b.logged("policy revision", mark)
+        fleet.apply(policy, "--wait", "20s")
+        assert refused_connect(closing(Wire(b, fleet.sign("new"))))
+
+
+def test_the_record_cut_short(fleet, closing):
+    """By somebody else, under the broker: it lives, and says so."""
+    fleet.apply(ALLOW)
+    with Broker(fleet) as b:
+        one = closing(Wire(b, fleet.sign("one"))).admitted()
+        one.publish("a/1")
+        with open(fleet.state / "meter" / "seen.seg", "r+b") as f:
+            f.truncate(4096)
+        for n in range(100):
+            assert one.publish(f"a/{n}") == 0
+        b.await_log("seen.seg was cut short under the broker; nothing is "
+                    "recorded until the broker is started again")
+        assert fleet.run("policy", "seen").returncode == 3
+        b.stop()
+        b.start()
+        assert b.logged("seen.seg.*set aside as ")
+        two = closing(Wire(b, fleet.sign("two"))).admitted()
+        two.publish("b")
+        assert fleet.seen("publish") == {"two": {"b"}}
