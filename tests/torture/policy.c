@@ -2,6 +2,8 @@
 /* Policies and attributes, from text to verdict, while memory runs out. */
 #include "core/decide.h"
 #include "core/explain.h"
+#include "core/learn.h"
+#include "core/seen_write.h"
 #include "io/acl_file.h"
 #include "io/attrs_json.h"
 #include "io/policy_json.h"
@@ -197,3 +199,64 @@ static void acl_run(void)
 }
 
 const struct scenario ACL_LIST = {.name = "acl_file", .run = acl_run};
+
+/* ------------------------------------------------------------------- learning */
+
+#define LEARNING 40
+
+static void learn_run(void)
+{
+	static const struct learn_options options = {
+		LEARN_MANY, LEARN_SHARE_PCT, false};
+	static struct device device[2] = {
+		{.id = "dev-1", .id_len = 5}, {.id = "dev-2", .id_len = 5}};
+	struct observation o[LEARNING];
+	char topic[LEARNING][16];
+	struct learned_set set = {.n = 77};
+	struct err e = {0};
+
+	for (int i = 0; i < LEARNING; i++) {
+		(void)snprintf(topic[i], sizeof(topic[i]), "a/dev-%d/%d",
+			i % 2 + 1, i);
+		o[i] = (struct observation){.device = &device[i % 2],
+			.action = ACTION_PUBLISH,
+			.topic = str_from(topic[i]),
+			.messages = 1};
+	}
+	if (!torture_done(learn(o, LEARNING, &options, &set, &e), &e)) {
+		CHECK(set.n == 77);
+		return;
+	}
+	CHECK(set.n_rules == 1 && set.n == 1);
+	CHECK(strcmp(set.item[0].topic, "a/${device}/+") == 0);
+	learned_fini(&set);
+}
+
+const struct scenario LEARN = {.name = "learn", .run = learn_run};
+
+/* The record's memory, which is a file's otherwise. */
+static _Alignas(8) char record[SEEN_SIZE];
+
+static void record_before(void)
+{
+	memset(record, 0, sizeof(record));
+	seen_format(record, 1);
+}
+
+static void record_run(void)
+{
+	struct request what = {.action = ACTION_PUBLISH, .topic = STR("t")};
+	struct seen_writer w;
+	uint64_t before;
+
+	if (!seen_writer_init(&w, record))
+		return;
+	before = alloc_count();
+	seen_record(&w, seen_device(&w, STR("d")), &what, REASON_NO_RULE);
+	CHECK(alloc_count() == before);
+	CHECK(seen_requests(record) == 1);
+	seen_writer_fini(&w);
+}
+
+const struct scenario RECORD = {
+	.name = "record", .before = record_before, .run = record_run};
