@@ -225,6 +225,15 @@ static void test_many_values(void **state)
 	assert_true(has("kind/19", true));
 	assert_int_equal(set.n_rules, 1 + 20 + 1 + 4);
 	assert_int_equal(set.n, set.n_rules);
+	/* More that count as few: each zone by its name. */
+	learned_fini(&set);
+	assert_true(
+		learn(o, n, &(struct learn_options){20, LEARN_SHARE_PCT, false},
+			&set, &(struct err){0}));
+	assert_false(has("zone/+/t", true));
+	assert_true(has("zone/z9/t", true));
+	assert_true(has("pay/${device}/txn/+", true));
+	assert_int_equal(set.n_rules, 1 + 20 + 10 + 4);
 }
 
 /* Slips of a few devices, and one that floods, open nothing. */
