@@ -163,6 +163,8 @@ static bool set_csr(struct fleet_entry *x, struct str v, struct err *e)
 {
 	if (v.n == 0)
 		return true;
+	if (memchr(v.p, '\0', v.n) != NULL)
+		return err_set(e, ERR_INPUT, "holds a NUL byte: no PEM text");
 	x->csr = strndup(v.p, v.n);
 	return x->csr != NULL || fleet_no_memory(e);
 }

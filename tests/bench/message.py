@@ -20,7 +20,8 @@ with as many devices known to each as asked for. Three figures:
   lengths. For Weir also those inside its callbacks: two checks and one message
   event. They repeat from run to run, whatever else the machine does.
 - CPU time of the broker's process a message, natively, by turns: the best of
-  the rounds, and the median of the ratios to the bare broker of the same round.
+  the rounds, and the median of the ratios to the bare broker of the same round;
+  the same ratio of the messages a second that got through.
 
 - System calls a message, counted by strace: a lock that has to wait is one too.
 
@@ -43,6 +44,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 REPO = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPO / "tests" / "integration"))
@@ -245,15 +247,17 @@ def cpu_s(pid):
     return (int(fields[11]) + int(fields[12])) / TICKS_S
 
 
-def native_us(world, kind):
+def native(world, kind):
+    """CPU time and time of a message, in µs."""
     with world.broker(kind) as broker:
         flow = Flow(broker, world)
         flow.send(2000)
-        before = cpu_s(broker.process.pid)
+        before, begin = cpu_s(broker.process.pid), time.monotonic()
         flow.send(NATIVE)
+        wall = time.monotonic() - begin
         took = cpu_s(broker.process.pid) - before
         flow.close()
-        return took / NATIVE * 1e6
+        return took / NATIVE * 1e6, wall / NATIVE * 1e6
 
 
 def main():
@@ -262,28 +266,33 @@ def main():
         sys.exit("message.py: WEIR_MESSAGE_ONLY must have bare in it")
     print("| devices | | instructions a message | above bare | of them in "
           "Weir's callbacks | system calls a message | CPU, best, µs | CPU, "
-          "ratio to bare |")
-    print("|---|---|---|---|---|---|---|---|")
+          "ratio to bare | throughput, ratio to bare |")
+    print("|---|---|---|---|---|---|---|---|---|")
     for n in DEVICES:
         world = World(n)
         try:
             rounds = collections.defaultdict(list)
             for _ in range(ROUNDS):
                 for kind in kinds:
-                    rounds[kind].append(native_us(world, kind))
+                    rounds[kind].append(native(world, kind))
             bare = None
             for kind in kinds:
                 x = per_message(world, kind)
                 bare = bare or x["all"]
                 calls = sum(x[k] for k in CALLBACKS)
-                us = rounds[kind]
-                ratio = (statistics.median(
-                    a / b for a, b in zip(us, rounds["bare"])) if us else None)
+                mine, theirs = rounds[kind], rounds["bare"]
+                native_part = " |  | "
+                if mine:
+                    cpu = [a[0] / b[0] for a, b in zip(mine, theirs)]
+                    rate = [b[1] / a[1] for a, b in zip(mine, theirs)]
+                    native_part = (f"{min(x[0] for x in mine):.2f} | "
+                                   f"{statistics.median(cpu):.2f} | "
+                                   f"{statistics.median(rate):.2f}")
                 print(f"| {n} | {kind} | {x['all']:.0f} | "
                       f"{x['all'] - bare:+.0f} | "
                       f"{f'{calls:.0f}' if kind == 'weir' else ''} | "
                       f"{system_calls(world, kind):.2f} | "
-                      f"{f'{min(us):.2f} | {ratio:.2f}' if us else ' | '} |",
+                      f"{native_part} |",
                       flush=True)
         finally:
             world.fleet.remove()
