@@ -7,9 +7,11 @@
 #include <string.h>
 
 #include <openssl/bn.h>
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 
 #define SERIAL_BITS 128
+#define POINT_MAX   (1 + 2 * 48) /* P-384, see key_acceptable */
 
 bool build_err(struct err *e, const char *what)
 {
@@ -34,16 +36,52 @@ static bool serial_set(X509 *x)
 	return done;
 }
 
-X509 *build_new(EVP_PKEY *key, struct err *e)
+typedef int pubkey_set(X509 *x, EVP_PKEY *key);
+
+static X509 *new_with(pubkey_set *set, EVP_PKEY *key, struct err *e)
 {
 	X509 *x = X509_new();
 
 	if (x != NULL && X509_set_version(x, X509_VERSION_3) == 1 &&
-		serial_set(x) && X509_set_pubkey(x, key) == 1)
+		serial_set(x) && set(x, key) == 1)
 		return x;
 	(void)build_err(e, "start a certificate");
 	X509_free(x);
 	return NULL;
+}
+
+X509 *build_new(EVP_PKEY *key, struct err *e)
+{
+	return new_with(X509_set_pubkey, key, e);
+}
+
+/* RFC 5480 §2: the curve is named, and the key is the point, uncompressed. */
+static int point_set(X509 *x, EVP_PKEY *key)
+{
+	unsigned char point[POINT_MAX], *copy;
+	char curve[64] = "";
+	size_t n = 0;
+
+	if (EVP_PKEY_get_base_id(key) != EVP_PKEY_EC)
+		return X509_set_pubkey(x, key);
+	if (EVP_PKEY_get_group_name(key, curve, sizeof(curve), NULL) != 1 ||
+		EVP_PKEY_get_octet_string_param(key,
+			OSSL_PKEY_PARAM_ENCODED_PUBLIC_KEY, point,
+			sizeof(point), &n) != 1)
+		return 0;
+	copy = OPENSSL_memdup(point, n);
+	if (copy != NULL &&
+		X509_PUBKEY_set0_param(X509_get_X509_PUBKEY(x),
+			OBJ_nid2obj(NID_X9_62_id_ecPublicKey), V_ASN1_OBJECT,
+			OBJ_nid2obj(OBJ_txt2nid(curve)), copy, (int)n) == 1)
+		return 1; /* COPY is taken */
+	OPENSSL_free(copy);
+	return 0;
+}
+
+X509 *build_lean(EVP_PKEY *key, struct err *e)
+{
+	return new_with(point_set, key, e);
 }
 
 bool build_subject(

@@ -22,6 +22,10 @@ bool build_err(struct err *e, const char *what);
  * NULL on failure, and *e is filled. */
 X509 *build_new(EVP_PKEY *key, struct err *e);
 
+/* The same with a tenth of the work, for an EC key: X509_set_pubkey encodes the
+ * key and decodes it again. So X509_get0_pubkey gives NULL. */
+X509 *build_lean(EVP_PKEY *key, struct err *e);
+
 /* Appends FIELD=TEXT to X's subject. TYPE: MBSTRING_UTF8 or a V_ASN1_ type. */
 MUST bool build_subject(
 	X509 *x, const char *field, int type, const char *text, struct err *e);

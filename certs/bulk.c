@@ -43,28 +43,30 @@ static bool base64_key(const char *text, EVP_PKEY **out, struct err *e)
 	return done;
 }
 
-static bool item_key(const struct bulk_work *w, const struct bulk_item *i,
+static bool item_key(EVP_PKEY_CTX *maker, const struct bulk_item *i,
 	EVP_PKEY **out, struct err *e)
 {
 	if (i->csr == NULL)
-		return key_generate(w->key_type, out, e);
+		return key_make(maker, out, e);
 	if (strncmp(i->csr, "-----BEGIN", 10) == 0)
 		return csr_key(str_from(i->csr), out, e);
 	return base64_key(i->csr, out, e);
 }
 
-static bool item_do(
-	const struct bulk_work *w, struct bulk_item *i, struct err *e)
+static bool item_do(const struct bulk_work *w, EVP_PKEY_CTX *maker,
+	struct bulk_item *i, struct err *e)
 {
+	struct issue_options options = w->options;
 	EVP_PKEY *key = NULL;
 	X509 *cert = NULL;
-	bool done =
-		item_key(w, i, &key, e) &&
-		issue_device(w->ca, i->device, key, &w->options, &cert, e) &&
-		x509_device_credential(
-			cert, i->device->id, &i->credential, e) &&
-		stage_write(w->dir, i->device->id, i->csr == NULL ? key : NULL,
-			cert, e);
+	bool done;
+
+	options.lean = true;
+	done = item_key(maker, i, &key, e) &&
+	       issue_device(w->ca, i->device, key, &options, &cert, e) &&
+	       x509_device_credential(cert, i->device->id, &i->credential, e) &&
+	       stage_write(w->dir, i->device->id, i->csr == NULL ? key : NULL,
+		       cert, e);
 
 	X509_free(cert);
 	EVP_PKEY_free(key); /* wipes */
@@ -74,6 +76,8 @@ static bool item_do(
 static void *work(void *arg)
 {
 	struct crew *c = arg;
+	struct err why = {.code = ERR_NONE};
+	EVP_PKEY_CTX *maker = key_maker(c->w->key_type, &why);
 
 	while (!atomic_load(&c->stop)) {
 		size_t at = atomic_fetch_add(&c->next, 1);
@@ -82,11 +86,12 @@ static void *work(void *arg)
 		if (at >= c->n)
 			break;
 		i = &c->items[at];
-		memset(&i->e, 0, sizeof(i->e));
-		i->done = item_do(c->w, i, &i->e);
+		i->e = why;
+		i->done = maker != NULL && item_do(c->w, maker, i, &i->e);
 		if (!i->done && i->e.code == ERR_ENVIRONMENT)
 			atomic_store(&c->stop, true);
 	}
+	EVP_PKEY_CTX_free(maker);
 	return NULL;
 }
 

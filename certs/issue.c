@@ -15,11 +15,12 @@
 
 /* ------------------------------------------------------------ both profiles */
 
-static bool key_check(const struct ca *ca, EVP_PKEY *key, struct err *e)
+static bool key_check(const struct ca *ca, EVP_PKEY *key,
+	const struct issue_options *o, struct err *e)
 {
 	bool same;
 
-	if (!key_acceptable(key, e))
+	if (!o->lean && !key_acceptable(key, e))
 		return false;
 	same = EVP_PKEY_eq(key, ca_public(ca)) == 1;
 	ERR_clear_error();
@@ -59,15 +60,15 @@ static const char *key_usage(EVP_PKEY *key, const char *usage)
 		       : "critical,digitalSignature";
 }
 
-static bool extensions_add(
-	X509 *x, const struct ca *ca, const char *usage, struct err *e)
+static bool extensions_add(X509 *x, const struct ca *ca, EVP_PKEY *key,
+	const char *usage, struct err *e)
 {
 	X509 *issuer = ca_cert(ca);
 
 	return build_extension(x, issuer, NID_basic_constraints,
 		       "critical,CA:FALSE", e) &&
-	       build_extension(x, issuer, NID_key_usage,
-		       key_usage(X509_get0_pubkey(x), usage), e) &&
+	       build_extension(
+		       x, issuer, NID_key_usage, key_usage(key, usage), e) &&
 	       build_extension(x, issuer, NID_ext_key_usage, usage, e) &&
 	       build_extension(
 		       x, issuer, NID_subject_key_identifier, "hash", e) &&
@@ -82,14 +83,14 @@ static X509 *start(const struct ca *ca, EVP_PKEY *key,
 {
 	X509 *x;
 
-	if (!key_check(ca, key, e))
+	if (!key_check(ca, key, o, e))
 		return NULL;
-	x = build_new(key, e);
+	x = o->lean ? build_lean(key, e) : build_new(key, e);
 	if (x == NULL)
 		return NULL;
 	if (validity_set(x, ca, o, e) &&
 		build_subject(x, "O", MBSTRING_UTF8, ca_name(ca), e) &&
-		extensions_add(x, ca, usage, e)) {
+		extensions_add(x, ca, key, usage, e)) {
 		if (X509_set_issuer_name(
 			    x, X509_get_subject_name(ca_cert(ca))) == 1)
 			return x;
@@ -100,11 +101,16 @@ static X509 *start(const struct ca *ca, EVP_PKEY *key,
 }
 
 /* Signs X, and reads it as the plugin will: what it refuses is not issued. */
-static bool finish(X509 *x, const struct ca *ca, struct err *e)
+static bool finish(X509 *x, const struct ca *ca, const struct issue_options *o,
+	struct err *e)
 {
 	struct certificate c;
 
-	if (!ca_sign(ca, x, e) || !x509_read(x, &c, e))
+	if (!ca_sign(ca, x, e))
+		return false;
+	if (o->lean)
+		return true;
+	if (!x509_read(x, &c, e))
 		return false;
 	if (!c.usable)
 		return err_set(e, ERR_INPUT,
@@ -114,11 +120,11 @@ static bool finish(X509 *x, const struct ca *ca, struct err *e)
 
 /* Adds NAMES (may be empty), signs; X is taken. */
 static bool complete(X509 *x, const struct ca *ca, GENERAL_NAMES *names,
-	X509 **out, struct err *e)
+	const struct issue_options *o, X509 **out, struct err *e)
 {
 	bool done = (sk_GENERAL_NAME_num(names) <= 0 ||
 			    build_alt_names(x, names, e)) &&
-		    finish(x, ca, e);
+		    finish(x, ca, o, e);
 
 	if (done)
 		*out = x;
@@ -193,7 +199,7 @@ bool issue_device(const struct ca *ca, const struct device *d, EVP_PKEY *key,
 		(void)build_err(e, "list names");
 	else if (build_subject(x, "CN", MBSTRING_UTF8, d->id, e) &&
 		 (!o->sim_in_cert || sim_add(x, ca, d, names, e))) {
-		done = complete(x, ca, names, out, e);
+		done = complete(x, ca, names, o, out, e);
 		x = NULL;
 	}
 	GENERAL_NAMES_free(names);
@@ -343,7 +349,7 @@ bool issue_server(const struct ca *ca, const struct server_names *n,
 	if (names == NULL)
 		(void)build_err(e, "list names");
 	else if (server_names_add(names, n, e) && server_cn_add(x, n, e)) {
-		done = complete(x, ca, names, out, e);
+		done = complete(x, ca, names, o, out, e);
 		x = NULL;
 	}
 	GENERAL_NAMES_free(names);

@@ -46,6 +46,13 @@ struct issue_options {
 	 * issue_left_out().
 	 */
 	bool sim_in_cert;
+	/*
+	 * For many at once. KEY is one that key_generate or csr_key gave, and
+	 * is not checked again. *out is to be written, not used: an EC key is
+	 * in it as bytes (X509_get0_pubkey: NULL); and it was not read as the
+	 * broker will, which is left to x509_device_credential.
+	 */
+	bool lean;
 };
 
 /*

@@ -10,6 +10,7 @@
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/rsa.h>
 
 #define CSR_MAX ((size_t)64 * 1024) /* bytes */
 
@@ -40,29 +41,41 @@ bool key_type_parse(struct str text, enum key_type *out, struct err *e)
 		text.n < 32 ? (int)text.n : 32, text.p);
 }
 
-bool key_generate(enum key_type type, EVP_PKEY **out, struct err *e)
+EVP_PKEY_CTX *key_maker(enum key_type type, struct err *e)
+{
+	static const char *const CURVE[KEY_TYPES] = {
+		[KEY_P256] = "P-256", [KEY_P384] = "P-384"};
+	bool rsa = type == KEY_RSA2048 || type == KEY_RSA3072;
+	EVP_PKEY_CTX *ctx =
+		EVP_PKEY_CTX_new_from_name(NULL, rsa ? "RSA" : "EC", NULL);
+
+	if (ctx != NULL && EVP_PKEY_keygen_init(ctx) == 1 &&
+		(rsa ? EVP_PKEY_CTX_set_rsa_keygen_bits(
+			       ctx, type == KEY_RSA2048 ? 2048 : 3072)
+		     : EVP_PKEY_CTX_set_group_name(ctx, CURVE[type])) == 1)
+		return ctx;
+	(void)build_err(e, "make a key");
+	EVP_PKEY_CTX_free(ctx);
+	return NULL;
+}
+
+bool key_make(EVP_PKEY_CTX *maker, EVP_PKEY **out, struct err *e)
 {
 	EVP_PKEY *key = NULL;
 
-	switch (type) {
-	case KEY_P384:
-		key = EVP_EC_gen("P-384");
-		break;
-	case KEY_RSA2048:
-		key = EVP_RSA_gen(2048);
-		break;
-	case KEY_RSA3072:
-		key = EVP_RSA_gen(3072);
-		break;
-	case KEY_P256:
-	case KEY_TYPES:
-		key = EVP_EC_gen("P-256");
-		break;
-	}
-	if (key == NULL)
+	if (EVP_PKEY_generate(maker, &key) != 1)
 		return build_err(e, "make a key");
 	*out = key;
 	return true;
+}
+
+bool key_generate(enum key_type type, EVP_PKEY **out, struct err *e)
+{
+	EVP_PKEY_CTX *maker = key_maker(type, e);
+	bool done = maker != NULL && key_make(maker, out, e);
+
+	EVP_PKEY_CTX_free(maker);
+	return done;
 }
 
 const EVP_MD *key_digest(const EVP_PKEY *key)

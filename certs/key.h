@@ -36,6 +36,11 @@ MUST bool key_type_parse(struct str text, enum key_type *out, struct err *e);
 /* A new key; *out is given: EVP_PKEY_free, which wipes it. */
 MUST bool key_generate(enum key_type type, EVP_PKEY **out, struct err *e);
 
+/* For many keys: what makes them, set up once; given: EVP_PKEY_CTX_free. One
+ * thread's. NULL on failure, and *e is filled. */
+EVP_PKEY_CTX *key_maker(enum key_type type, struct err *e);
+MUST bool key_make(EVP_PKEY_CTX *maker, EVP_PKEY **out, struct err *e);
+
 /* What KEY (borrowed) signs with: SHA-384 on P-384, else SHA-256. Source:
  * RFC 5480 §4 (the digest is to be as strong as the curve). */
 const EVP_MD *key_digest(const EVP_PKEY *key);

@@ -233,7 +233,6 @@ bool x509_device_credential(
 {
 	struct credential c = {.status = CREDENTIAL_ACTIVE};
 	struct certificate cert;
-	struct x509_names names;
 
 	if (!x509_read(x, &cert, e))
 		return false;
@@ -241,12 +240,13 @@ bool x509_device_credential(
 		return err_set(e, ERR_INPUT,
 			"the broker would refuse this certificate: %s",
 			cert.problem);
-	x509_names(x, &names);
 	memcpy(c.fingerprint, cert.fingerprint, sizeof(c.fingerprint));
 	memcpy(c.spki, cert.spki, sizeof(c.spki));
 	(void)snprintf(c.device_id, sizeof(c.device_id), "%s", id);
-	(void)snprintf(c.serial, sizeof(c.serial), "%s", names.serial);
-	(void)snprintf(c.issuer, sizeof(c.issuer), "%s", names.issuer);
+	(void)ERR_set_mark();
+	serial_copy(x, c.serial, sizeof(c.serial));
+	name_print(X509_get_issuer_name(x), c.issuer, sizeof(c.issuer));
+	(void)ERR_pop_to_mark();
 	c.not_before_s = cert.not_before_s;
 	c.not_after_s = cert.not_after_s;
 	*out = c;

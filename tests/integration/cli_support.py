@@ -23,10 +23,10 @@ class Weir:
                     WEIR_STATE=str(self.folder / "state"),
                     WEIR_CA=str(self.ca))
 
-    def __call__(self, *args, stdin=b"", **more):
+    def __call__(self, *args, stdin=b"", timeout=60, **more):
         return subprocess.run(
             [WEIR, *map(str, args)], input=stdin, env=self.environment(),
-            cwd=self.folder, timeout=60, stdout=subprocess.PIPE,
+            cwd=self.folder, timeout=timeout, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, **more)
 
     def ok(self, *args, **more):

@@ -342,7 +342,7 @@ def test_bulk_killed(ca, capsys):
     began, killed = time.monotonic(), 0
     # How long a run takes here, so that all kills together let about one pass.
     ca.ok("cert", "bulk", manifest(ca, max(N // 20, 50), "few.csv"),
-          "--out", out)
+          "--out", out, timeout=max(60, N // 50))
     longest, there = (time.monotonic() - began) * 40 / KILLS, counts(ca)[1]
     few = there
     while killed < KILLS:
@@ -360,7 +360,8 @@ def test_bulk_killed(ca, capsys):
             longest *= 1.3
     assert there > few
     sound(ca)
-    done = ca("--json", "cert", "bulk", file, "--out", out)
+    done = ca("--json", "cert", "bulk", file, "--out", out,
+              timeout=max(60, N // 50))
     assert done.returncode == 0, done.stderr
     done = json.loads(done.stdout)
     assert done["issued"] + done["done_before"] == N and done["failed"] == 0

@@ -103,7 +103,8 @@ static void fixture(void)
 {
 	const struct ca_options o = {
 		.name = "Torture", .pen = 32473, .days = 30, .now_s = NOW};
-	const struct issue_options i = {NOW, 3, true};
+	const struct issue_options i = {
+		.now_s = NOW, .days = 3, .sim_in_cert = true};
 	struct device d = device();
 	struct err e = {0};
 	X509 *x = NULL;
@@ -191,7 +192,8 @@ static void pem_check(X509 *x)
 
 static void issue_run(void)
 {
-	const struct issue_options o = {NOW, 3, true};
+	const struct issue_options o = {
+		.now_s = NOW, .days = 3, .sim_in_cert = true};
 	static const char *const host[] = {"broker.example"};
 	static const char *const address[] = {"127.0.0.1"};
 	const struct server_names names = {host, 1, address, 1};

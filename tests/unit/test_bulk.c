@@ -122,6 +122,56 @@ static void every_device_gets_its_own(void **state)
 	}
 }
 
+static int tbs_equal(X509 *a, X509 *b)
+{
+	unsigned char *x = NULL, *y = NULL;
+	int n = i2d_re_X509_tbs(a, &x), m = i2d_re_X509_tbs(b, &y);
+	int equal = n > 0 && n == m && memcmp(x, y, (size_t)n) == 0;
+
+	OPENSSL_free(x);
+	OPENSSL_free(y);
+	return equal;
+}
+
+/* What is made in the lean way is what issue_device makes otherwise. */
+static void lean_is_the_same(void **state)
+{
+	struct issue_options o = {.now_s = NOW_S, .days = 30};
+	struct device d = {.id = "d-0", .id_len = 3};
+
+	(void)state;
+	for (int t = 0; t < KEY_TYPES; t++) {
+		X509 *lean = NULL, *plain = NULL, *again;
+		unsigned char *der = NULL;
+		const unsigned char *p;
+		EVP_PKEY *key = NULL;
+		int n;
+
+		assert_true(key_generate((enum key_type)t, &key, NULL));
+		o.lean = false;
+		assert_true(issue_device(ca, &d, key, &o, &plain, NULL));
+		o.lean = true;
+		assert_true(issue_device(ca, &d, key, &o, &lean, NULL));
+		/* All but the serial number, and with it the signature. */
+		assert_int_equal(X509_set_serialNumber(
+					 plain, X509_get_serialNumber(lean)),
+			1);
+		assert_true(ca_sign(ca, plain, NULL));
+		n = i2d_X509(lean, &der);
+		p = der;
+		again = d2i_X509(NULL, &p, n);
+		assert_non_null(again);
+		assert_int_equal(X509_check_private_key(again, key), 1);
+		assert_int_equal(X509_verify(again, ca_public(ca)), 1);
+		assert_true(tbs_equal(again, plain));
+		OPENSSL_free(der);
+		X509_free(again);
+		X509_free(lean);
+		X509_free(plain);
+		EVP_PKEY_free(key);
+	}
+}
+
 static char *request(int der, size_t *n)
 {
 	X509_REQ *req = X509_REQ_new();
@@ -260,6 +310,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, each_setup, each_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(every_device_gets_its_own),
+		TEST(lean_is_the_same),
 		TEST(requests),
 		TEST(no_folder),
 		TEST(every_step_can_be_the_last),
