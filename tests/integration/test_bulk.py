@@ -219,6 +219,10 @@ def manifest(weir, n, name="m.csv"):
                  *(f"b-{i:06d},meter,s{i % 7}" for i in range(n)))
 
 
+def pem_bytes(path):
+    return base64.b64decode("".join(path.read_text().splitlines()[1:-1]))
+
+
 def whole(weir, out, n):
     """Each of N devices has one certificate, and the files are its own."""
     assert sorted(x.name for x in out.iterdir()) == sorted(
@@ -228,10 +232,10 @@ def whole(weir, out, n):
     assert len(registered) == n
     assert counts(weir) == [n + 5, n]
     for crt in out.glob("*.crt"):
-        pem = crt.read_text()
-        der = base64.b64decode("".join(pem.splitlines()[1:-1]))
+        der, key = pem_bytes(crt), crt.with_suffix(".key")
         assert registered[crt.stem] == hashlib.sha256(der).hexdigest()
-    for key in out.glob("*.key"):
+        # The public point, with which a P-256 key ends.
+        assert pem_bytes(key)[-65:] in der
         assert stat.S_IMODE(key.stat().st_mode) == 0o600
 
 
