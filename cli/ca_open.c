@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <openssl/crypto.h>
@@ -33,21 +34,40 @@ static bool pin_from_environment(
 		       PKCS11_PIN_MAX - 1);
 }
 
+/* OpenSSL asks first and then turns the echo off: what is typed in between
+ * would be shown. It returns when it is interrupted, too. */
+static bool read_unseen(int tty, const char *prompt, char *out, int cap)
+{
+	struct termios before, quiet;
+	bool known = tcgetattr(tty, &before) == 0;
+	bool done;
+
+	if (known) {
+		quiet = before;
+		quiet.c_lflag &= ~(tcflag_t)ECHO;
+		(void)tcsetattr(tty, TCSANOW, &quiet);
+	}
+	done = EVP_read_pw_string(out, cap, prompt, 0) == 0;
+	if (known)
+		(void)tcsetattr(tty, TCSANOW, &before);
+	return done;
+}
+
 static bool pin_from_terminal(
 	const char *uri, char out[static PKCS11_PIN_MAX], struct err *e)
 {
 	char prompt[PKCS11_URI_MAX + 32];
 	int tty = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	bool done;
 
 	if (tty < 0)
 		return err_set(e, ERR_INPUT,
 			"the token wants a PIN: name a file that holds it in "
 			"the URI (pin-source=file:/…), or set " PIN_VARIABLE);
-	(void)close(tty);
 	(void)snprintf(prompt, sizeof(prompt), "PIN for %s: ", uri);
-	if (EVP_read_pw_string(out, PKCS11_PIN_MAX - 1, prompt, 0) == 0)
-		return true;
-	return err_set(e, ERR_INPUT, "no PIN was given");
+	done = read_unseen(tty, prompt, out, PKCS11_PIN_MAX - 1);
+	(void)close(tty);
+	return done || err_set(e, ERR_INPUT, "no PIN was given");
 }
 
 static bool pin_ask(void *ctx, const char *uri, char out[static PKCS11_PIN_MAX],
