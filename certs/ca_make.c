@@ -187,7 +187,8 @@ bool ca_create(const char *dir, const struct ca_options *o, struct err *e)
 /* ------------------------------------------------------------------ import */
 
 /* The first FIELD of X's subject as text; "" when it has none that fits. */
-static void subject_text(X509 *x, int field, char out[static CA_NAME_MAX + 1])
+static bool subject_text(
+	X509 *x, int field, char out[static CA_NAME_MAX + 1], struct err *e)
 {
 	const X509_NAME *name = X509_get_subject_name(x);
 	int at = X509_NAME_get_index_by_NID(name, field, -1);
@@ -205,6 +206,9 @@ static void subject_text(X509 *x, int field, char out[static CA_NAME_MAX + 1])
 	}
 	OPENSSL_free(text);
 	ERR_clear_error();
+	return n >= 0 || err_set(e, ERR_INPUT,
+				 "its subject is no text, or there is no "
+				 "memory to read it; give the CA a --name");
 }
 
 static bool name_choose(const struct ca_import *i, X509 *x,
@@ -216,9 +220,10 @@ static bool name_choose(const struct ca_import *i, X509 *x,
 		memcpy(out, i->name, strlen(i->name) + 1);
 		return true;
 	}
-	subject_text(x, NID_organizationName, out);
-	if (out[0] == '\0')
-		subject_text(x, NID_commonName, out);
+	if (!subject_text(x, NID_organizationName, out, e))
+		return false;
+	if (out[0] == '\0' && !subject_text(x, NID_commonName, out, e))
+		return false;
 	return ca_name_check(out, e);
 }
 

@@ -173,10 +173,12 @@ static bool write_merged(struct registry *r, const struct device *old,
 	const struct device *d, enum import_rule rule,
 	struct import_outcome *out, struct err *e)
 {
-	bool same;
+	bool same = false;
 
-	if (!reg_device_same(old, d, &same, e) || same)
-		return same;
+	if (!reg_device_same(old, d, &same, e))
+		return false;
+	if (same)
+		return true;
 	if (rule == IMPORT_MATCH)
 		return err_set(e, ERR_CONFLICT,
 			"device '%s' is registered otherwise than the line "
