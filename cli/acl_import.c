@@ -181,12 +181,26 @@ const char *import_topic_text(
 
 /* ------------------------------------------------------------------- losses */
 
-static const char *access_text(uint8_t access)
+static const char *access_text(const struct acl *a, uint8_t access)
 {
 	static const char *const texts[] = {
 		"deny", "write", "read", "readwrite"};
 
-	return texts[access & (ACL_WRITE | ACL_READ)];
+	if (a->places == NULL)
+		return texts[access & (ACL_WRITE | ACL_READ)];
+	return access == ACL_WRITE  ? "publishClientSend"
+	       : access == ACL_READ ? "publishClientReceive"
+				    : "subscribe";
+}
+
+/* "line 7", "roles[0].acls[2]". */
+static void put_place(
+	const struct acl *a, uint32_t line, char out[static ACL_PLACE_MAX])
+{
+	if (a->places != NULL)
+		(void)snprintf(out, ACL_PLACE_MAX, "%s", a->places[line - 1]);
+	else
+		(void)snprintf(out, ACL_PLACE_MAX, "line %" PRIu32, line);
 }
 
 __attribute__((format(printf, 3, 4))) static void add_loss(
@@ -199,30 +213,33 @@ __attribute__((format(printf, 3, 4))) static void add_loss(
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	*l = (struct import_loss){line, need_copy(text)};
+	*l = (struct import_loss){line,
+		imp->acl->places != NULL ? imp->acl->places[line - 1] : NULL,
+		need_copy(text)};
 }
 
 static void lose_rule(
 	struct import *imp, const struct acl_rule *r, const struct rule_fate *f)
 {
 	struct str first = imp->acl->users[f->first].name;
-	char whom[2 * DEVICE_ID_MAX];
+	char whom[2 * DEVICE_ID_MAX], place[ACL_PLACE_MAX];
 
 	if (f->users == 1 && f->first != 0)
 		(void)snprintf(whom, sizeof(whom), "'%.*s'", STR_ARG(first));
 	else
 		(void)snprintf(whom, sizeof(whom), "%zu users", f->users);
-	if (f->by != NULL)
+	if (f->by != NULL) {
+		put_place(imp->acl, f->by->line, place);
 		add_loss(imp, r->line,
-			"%s '%.*s' is left out for %s: line %" PRIu32
-			" denies part of it ('%.*s'), and a policy has no "
-			"deny; list what remains",
-			access_text(r->access), STR_ARG(r->topic), whom,
-			f->by->line, STR_ARG(f->by->topic));
-	else
-		add_loss(imp, r->line, "%s '%.*s' is left out for %s: %s",
-			access_text(r->access), STR_ARG(r->topic), whom,
-			f->why);
+			"%s '%.*s' is left out for %s: %s denies part of it "
+			"('%.*s'), and a policy has no deny; list what remains",
+			access_text(imp->acl, r->access), STR_ARG(r->topic),
+			whom, place, STR_ARG(f->by->topic));
+		return;
+	}
+	add_loss(imp, r->line, "%s '%.*s' is left out for %s: %s",
+		access_text(imp->acl, r->access), STR_ARG(r->topic), whom,
+		f->why);
 }
 
 static int by_line(const void *a, const void *b)
@@ -230,6 +247,24 @@ static int by_line(const void *a, const void *b)
 	const struct import_loss *x = a, *y = b;
 
 	return (x->line > y->line) - (x->line < y->line);
+}
+
+static void lose_users(struct import *imp)
+{
+	const struct acl *a = imp->acl;
+
+	for (size_t u = 1; u < a->n_users; u++) {
+		if (!device_id_valid(a->users[u].name))
+			add_loss(imp, a->users[u].line,
+				"user '%.*s' is left out: a device's id has 1 "
+				"to 64 of A-Z a-z 0-9 . _ : - and starts with "
+				"a letter or digit",
+				STR_ARG(a->users[u].name));
+		else if (a->users[u].disabled)
+			add_loss(imp, a->users[u].line,
+				"user '%.*s' is left out: it is disabled",
+				STR_ARG(a->users[u].name));
+	}
 }
 
 static void collect_losses(struct import *imp, const struct rule_fate *fates)
@@ -245,16 +280,9 @@ static void collect_losses(struct import *imp, const struct rule_fate *fates)
 			add_loss(imp, r->line,
 				"%s '%.*s' is left out: it is for clients "
 				"without a username, and Weir knows none",
-				access_text(r->access), STR_ARG(r->topic));
+				access_text(a, r->access), STR_ARG(r->topic));
 	}
-	for (size_t u = 1; u < a->n_users; u++) {
-		if (!device_id_valid(a->users[u].name))
-			add_loss(imp, a->users[u].line,
-				"user '%.*s' is left out: a device's id has 1 "
-				"to 64 of A-Z a-z 0-9 . _ : - and starts with "
-				"a letter or digit",
-				STR_ARG(a->users[u].name));
-	}
+	lose_users(imp);
 	if (imp->n_losses != 0)
 		qsort(imp->losses, imp->n_losses, sizeof(*imp->losses),
 			by_line);
@@ -278,7 +306,8 @@ void import_make(const struct acl *acl, struct import *imp)
 	imp->users = need_memory(acl->n_users, sizeof(*imp->users));
 	imp->losses = need_memory(acl->n + acl->n_users, sizeof(*imp->losses));
 	for (size_t u = 1; u < acl->n_users; u++) {
-		if (device_id_valid(acl->users[u].name))
+		if (device_id_valid(acl->users[u].name) &&
+			!acl->users[u].disabled)
 			add_user(imp, u, fates);
 	}
 	if (acl->n > acl->first_pattern)

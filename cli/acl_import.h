@@ -33,7 +33,8 @@ struct import_class {
 /* What the policy does not allow and the list did. */
 struct import_loss {
 	uint32_t line;
-	char *text; /* a sentence */
+	const char *place; /* instead of a line, in JSON; else NULL */
+	char *text;        /* a sentence */
 };
 
 struct import {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/acl_rights.h"
 
+#include "cli/filter_meet.h"
 #include "cli/output.h"
 #include "core/level.h"
 #include "core/template.h"
@@ -116,6 +117,9 @@ static void lose(struct maker *m, const struct candidate *c, size_t user,
 {
 	struct rule_fate *f = &m->fates[c->rule - m->acl->rules];
 
+	if (f->users != 0 && f->last == user)
+		return;
+	f->last = user;
 	if (f->users++ != 0)
 		return;
 	f->by = by;
@@ -144,30 +148,78 @@ static bool expressible(struct maker *m, const struct candidate *c, size_t user)
 	return ok;
 }
 
-/* Judges candidate I by the denies that are asked before it. */
-static void judge(struct maker *m, size_t i, size_t user)
+/* Whether ACCESS is what D denies. */
+static bool denies(const struct acl_rule *d, uint8_t access)
 {
-	struct candidate *c = &m->c[i];
-	struct str *denies = need_memory(i + 1, sizeof(*denies));
-	const struct acl_rule *by = NULL;
-	size_t n = 0;
+	return d->access == ACL_DENY &&
+	       (d->denies == 0 || (d->denies & access) != 0);
+}
 
-	for (size_t k = 0; k < i; k++) {
+/* A literal holds for its own text alone, and so only where C allows all that it
+ * does; a pattern that begins with a wildcard is asked of '$…' too. */
+static bool deny_touches(
+	const struct candidate *d, const struct candidate *c, uint8_t access)
+{
+	struct str filter = str_from(c->wide), deny = str_from(d->wide);
+
+	if (access != ACL_SUBSCRIBE)
+		return filter_overlap(filter, deny);
+	if (filter.p[0] == '$' && strchr("+#", deny.p[0]) != NULL &&
+		deny.n != 0)
+		return !d->rule->literal;
+	if (d->rule->literal)
+		return filter_covered(deny, &filter, 1);
+	return filter_overlap(filter, deny);
+}
+
+/* Whether D leaves nothing of SUB. Denies of SUBSCRIBE hold one by one ("+" and
+ * "+/+/#" let "+/#" pass), and for no filter that is wider. */
+static bool ends_subscribe(
+	const struct candidate *d, const struct candidate *sub)
+{
+	struct str deny = str_from(d->exact);
+
+	if (!d->rule->literal)
+		return filter_covered(str_from(sub->exact), &deny, 1);
+	return strcmp(d->exact, sub->exact) == 0 &&
+	       (sub->rule->literal || strpbrk(sub->exact, "+#") == NULL);
+}
+
+/* Judges C, about ACCESS, by the denies among the first N candidates; what is
+ * lost is FROM's. */
+static void judge(struct maker *m, struct candidate *c, uint8_t access,
+	const struct candidate *from, size_t user)
+{
+	size_t limit = (size_t)(from - m->c), n = 0;
+	struct str *by_text = need_memory(limit + 1, sizeof(*by_text));
+	const struct acl_rule *by = NULL;
+
+	for (size_t k = 0; k < limit; k++) {
 		const struct candidate *d = &m->c[k];
 
-		if (d->rule->access != ACL_DENY ||
-			!filter_overlap(str_from(c->wide), str_from(d->wide)))
+		if (!denies(d->rule, access) || !deny_touches(d, c, access))
 			continue;
-		denies[n++] = str_from(d->exact);
+		by_text[n] = str_from(d->exact);
 		by = by == NULL ? d->rule : by;
+		if (access == ACL_SUBSCRIBE)
+			c->covered |= ends_subscribe(d, from);
+		n++;
 	}
-	c->covered = n != 0 && filter_covered(str_from(c->exact), denies, n);
+	if (access != ACL_SUBSCRIBE)
+		c->covered = n != 0 &&
+			     filter_covered(str_from(c->exact), by_text, n);
 	c->lost = n != 0 && !c->covered;
 	if (c->lost)
-		lose(m, c, user, by, "");
-	else if (!c->covered)
+		lose(m, from, user, by, "");
+	free(by_text);
+}
+
+/* Judges what one rule allows by itself. */
+static void judge_rule(struct maker *m, struct candidate *c, size_t user)
+{
+	judge(m, c, c->rule->access, c, user);
+	if (!c->lost && !c->covered)
 		c->lost = !expressible(m, c, user);
-	free(denies);
 }
 
 /* -------------------------------------------------------------- one user */
@@ -253,6 +305,16 @@ void topics_free(struct import_topics *t)
 	free(t->t);
 }
 
+static void add_topic(
+	struct import_topics *out, const char *own, struct str name)
+{
+	char *shared = replace_levels(own, is_name, name, STR(OWN_TEXT));
+
+	out->t[out->n++] =
+		(struct import_topic){template_of(shared), template_of(own)};
+	free(shared);
+}
+
 /* The kept candidates that have ACCESS. */
 static struct import_topics topics_of(
 	const struct maker *m, uint8_t access, struct str name)
@@ -261,15 +323,89 @@ static struct import_topics topics_of(
 
 	for (size_t i = 0; i < m->n; i++) {
 		const struct candidate *c = &m->c[i];
-		char *shared;
 
-		if ((c->rule->access & access) == 0 || c->lost || c->covered ||
-			(access == ACL_WRITE && never_written(c->exact)))
+		if ((c->rule->access & access) != 0 && !c->lost &&
+			!c->covered &&
+			(access != ACL_WRITE || !never_written(c->exact)))
+			add_topic(&out, c->own, name);
+	}
+	topics_tidy(&out);
+	return out;
+}
+
+/* ------------------------------------------ of dynamic-security: what is read */
+
+/* What SUB lets subscribe to and READ lets through; NULL: nothing. */
+static char *meet_rules(
+	const struct candidate *sub, const struct candidate *read)
+{
+	const char *other = sub->rule->any ? read->exact : sub->exact;
+
+	/* The defaults are for all topics but these. */
+	if (sub->rule->any || read->rule->any)
+		return strncmp(other, "$CONTROL", strlen("$CONTROL")) != 0
+			       ? need_copy(other)
+			       : NULL;
+	/* A filter that begins with a wildcard is not of "$…", but a pattern
+	 * allows such a filter. */
+	if (sub->exact[0] == '$' && strchr("+#", read->exact[0]) != NULL)
+		return NULL;
+	if (read->exact[0] == '$' && sub->rule->literal &&
+		strchr("+#", sub->exact[0]) != NULL)
+		return NULL;
+	return filter_meet(sub->exact, read->exact);
+}
+
+/* Whether TOPIC, of SUB and READ, is allowed by both and can be said. */
+static bool both_allow(struct maker *m, char *topic,
+	const struct candidate *sub, const struct candidate *read, size_t user)
+{
+	struct candidate c = {
+		.rule = sub->rule, .exact = topic, .wide = topic, .own = topic};
+
+	judge(m, &c, ACL_SUBSCRIBE, sub, user);
+	if (c.lost || c.covered)
+		return false;
+	judge(m, &c, ACL_READ, read, user);
+	return !c.lost && !c.covered && expressible(m, &c, user);
+}
+
+/* Room in T for one more. */
+static void make_room(struct import_topics *t, size_t *cap)
+{
+	struct import_topic *more;
+
+	if (t->n < *cap)
+		return;
+	*cap = *cap * 2 + 16;
+	more = need_memory(*cap, sizeof(*more));
+	if (t->n != 0)
+		memcpy(more, t->t, t->n * sizeof(*more));
+	free(t->t);
+	t->t = more;
+}
+
+/* A message comes to who may subscribe to it and receive it. */
+static struct import_topics delivered(
+	struct maker *m, size_t user, struct str name)
+{
+	struct import_topics out = {NULL, 0};
+	size_t cap = 0;
+
+	for (size_t i = 0; i < m->n * m->n; i++) {
+		const struct candidate *sub = &m->c[i / m->n];
+		const struct candidate *read = &m->c[i % m->n];
+		char *topic;
+
+		if (sub->rule->access != ACL_SUBSCRIBE ||
+			read->rule->access != ACL_READ)
 			continue;
-		shared = replace_levels(c->own, is_name, name, STR(OWN_TEXT));
-		out.t[out.n++] = (struct import_topic){
-			template_of(shared), template_of(c->own)};
-		free(shared);
+		topic = meet_rules(sub, read);
+		if (topic != NULL && both_allow(m, topic, sub, read, user)) {
+			make_room(&out, &cap);
+			add_topic(&out, topic, name);
+		}
+		free(topic);
 	}
 	topics_tidy(&out);
 	return out;
@@ -305,11 +441,15 @@ void rights_make(const struct acl *a, size_t user, struct rule_fate *fates,
 	add_candidates(&m, u->first, own, u->name);
 	add_candidates(&m, a->first_pattern, a->n - a->first_pattern, u->name);
 	for (size_t i = 0; i < m.n; i++) {
-		if (m.c[i].rule->access != ACL_DENY)
-			judge(&m, i, user);
+		uint8_t access = m.c[i].rule->access;
+
+		if (access == ACL_WRITE ||
+			(access != ACL_DENY && a->places == NULL))
+			judge_rule(&m, &m.c[i], user);
 	}
 	*write = topics_of(&m, ACL_WRITE, u->name);
-	*read = topics_of(&m, ACL_READ, u->name);
+	*read = a->places != NULL ? delivered(&m, user, u->name)
+				  : topics_of(&m, ACL_READ, u->name);
 	for (size_t i = 0; i < m.n; i++) {
 		free(m.c[i].exact);
 		free(m.c[i].wide);

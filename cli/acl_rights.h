@@ -23,7 +23,7 @@ struct rule_fate {
 	const struct acl_rule *by; /* the deny that cuts into it */
 	char *why;                 /* else: why no policy can say it. free() */
 	size_t users;              /* whom it is lost to */
-	size_t first;              /* of them */
+	size_t first, last;        /* of them */
 };
 
 /*

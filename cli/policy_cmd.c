@@ -391,15 +391,15 @@ const struct command policy_commands[] = {
 	{
 		.name = "policy import-acl",
 		.usage = "FILE [--class USER=NAME]… [--devices FILE]",
-		.summary = "Make a policy of Mosquitto's acl_file",
-		.help = "Prints a policy in which each user is a device and "
-			"users of equal rights share a class;\nsays on "
-			"standard error which, and what cannot be expressed: "
-			"exit status 1 when\nthere is such a line. Nothing is "
-			"allowed that Mosquitto refused. %c and %u both "
-			"become\n"
-			"${device}: Weir's username is the device's id, and "
-			"so is its client id.\n\n"
+		.summary = "Make a policy of Mosquitto's access lists",
+		.help = "Reads an acl_file, or dynamic-security's JSON. "
+			"Prints a policy in which each\nuser is a device and "
+			"users of equal rights share a class; says on "
+			"standard\nerror which, and what cannot be expressed: "
+			"exit status 1 when there is such a\nline. Nothing is "
+			"allowed that Mosquitto refused. %c and %u of an "
+			"acl_file both\nbecome ${device}: Weir's username is "
+			"the device's id, and so is its client id.\n\n"
 			"  weir policy import-acl /etc/mosquitto/acl "
 			"--devices devices.csv >policy.json\n",
 		.options = POLICY_IMPORT_OPTIONS,

@@ -5,6 +5,7 @@
 #include "cli/output.h"
 #include "cli/policy_load.h"
 #include "io/acl_file.h"
+#include "io/dynsec_json.h"
 #include "io/file.h"
 
 #include <errno.h>
@@ -150,22 +151,67 @@ static const char *const NOTES[] = {
 	"username is not admitted, unless client_ids allows it",
 	"note: what may be written to $SYS is left out: the broker refuses "
 	"that whatever the list says",
+	"note: Mosquitto lets SUBSCRIBE pass by its subscribe rules and holds "
+	"back what may not be received; Weir refuses a filter that is wider "
+	"than both allow, so such clients must subscribe to less",
+	"note: a client id that is not the username is not admitted, unless "
+	"client_ids allows it",
+	"note: the defaults of dynamic-security are also for topics that begin "
+	"with '$', a policy's \"#\" is not: list those that are needed",
 };
+
+static bool has_pattern_c(const struct acl *a)
+{
+	for (size_t k = a->first_pattern; k < a->n; k++) {
+		struct str t = a->rules[k].topic;
+
+		for (size_t at = 0; at + 1 < t.n; at++) {
+			if (t.p[at] == '%' && t.p[at + 1] == 'c')
+				return true;
+		}
+	}
+	return false;
+}
+
+static bool has_sys_write(const struct acl *a)
+{
+	for (size_t k = 0; k < a->n; k++) {
+		if ((a->rules[k].access & ACL_WRITE) != 0 &&
+			a->rules[k].topic.n >= 4 &&
+			memcmp(a->rules[k].topic.p, "$SYS", 4) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool has_default(const struct acl *a)
+{
+	for (size_t k = 0; k < a->n; k++) {
+		if (a->rules[k].any)
+			return true;
+	}
+	return false;
+}
 
 /* Whether note I is about this list. */
 static bool note_fits(const struct acl *a, size_t i)
 {
-	bool c = false, sys = false;
-
-	for (size_t k = 0; k < a->n; k++) {
-		struct str t = a->rules[k].topic;
-
-		for (size_t at = 0; k >= a->first_pattern && at + 1 < t.n; at++)
-			c |= t.p[at] == '%' && t.p[at + 1] == 'c';
-		sys |= (a->rules[k].access & ACL_WRITE) != 0 && t.n >= 4 &&
-		       memcmp(t.p, "$SYS", 4) == 0;
+	switch (i) {
+	case 0:
+		return a->places == NULL;
+	case 1:
+		return true;
+	case 2:
+		return has_pattern_c(a);
+	case 3:
+		return has_sys_write(a);
+	case 4:
+		return a->places != NULL;
+	case 5:
+		return a->client_ids;
+	default:
+		return has_default(a);
 	}
-	return i == 2 ? c : i == 3 ? sys : true;
 }
 
 static void report(const struct import *imp, const char *name)
@@ -180,9 +226,15 @@ static void report(const struct import *imp, const char *name)
 		if (note_fits(imp->acl, i))
 			print_note("%s", NOTES[i]);
 	}
-	for (size_t i = 0; i < imp->n_losses; i++)
-		print_note("%s:%" PRIu32 ": %s", name, imp->losses[i].line,
-			imp->losses[i].text);
+	for (size_t i = 0; i < imp->n_losses; i++) {
+		const struct import_loss *l = &imp->losses[i];
+
+		if (l->place != NULL)
+			print_note("%s: %s: %s", name, l->place, l->text);
+		else
+			print_note(
+				"%s:%" PRIu32 ": %s", name, l->line, l->text);
+	}
 	if (imp->n_losses != 0)
 		print_note("%zu lines could not be expressed: what they allow "
 			   "is refused",
@@ -227,7 +279,10 @@ static void print_import_json(const struct import *imp, const char *text)
 	for (size_t i = 0; i < imp->n_losses; i++) {
 		cJSON *l = json_new();
 
-		json_int(l, "line", imp->losses[i].line);
+		if (imp->losses[i].place != NULL)
+			json_str(l, "place", imp->losses[i].place);
+		else
+			json_int(l, "line", imp->losses[i].line);
 		json_str(l, "text", imp->losses[i].text);
 		json_push(list, l);
 	}
@@ -282,6 +337,20 @@ static bool print_policy(struct cli *c, const struct import *imp,
 	return ok;
 }
 
+/* Reads TEXT, of whichever kind it is. */
+static bool read_list(
+	struct str text, const char *name, struct acl *acl, struct err *e)
+{
+	struct errs errs = {.n = 0};
+
+	if (dynsec_json_is(text))
+		return dynsec_json_parse(text, acl, &errs) ||
+		       policy_errors(name, &errs, e);
+	if (acl_file_parse(text, acl, e))
+		return true;
+	return err_at(e, "%s", name);
+}
+
 bool run_policy_import(struct cli *c, struct err *e)
 {
 	const char *path = c->args->words[0];
@@ -294,9 +363,7 @@ bool run_policy_import(struct cli *c, struct err *e)
 
 	if (!file_read(path, ACL_BYTES_MAX, &text, &len, e))
 		return false;
-	ok = acl_file_parse((struct str){text, len}, &acl, e);
-	if (!ok)
-		(void)err_at(e, "%s", name);
+	ok = read_list((struct str){text, len}, name, &acl, e);
 	if (ok) {
 		import_make(&acl, &imp);
 		ok = rename_classes(c, &imp, e) &&

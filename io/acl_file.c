@@ -4,6 +4,7 @@
 #include "core/topic.h"
 #include "core/utf8.h"
 
+#include <cjson/cJSON.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,8 @@ void acl_free(struct acl *a)
 {
 	free(a->rules);
 	free(a->users);
+	free(a->places);
+	cJSON_Delete(a->tree);
 	*a = (struct acl){.n = 0};
 }
 

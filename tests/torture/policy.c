@@ -5,6 +5,7 @@
 #include "core/learn.h"
 #include "core/seen_write.h"
 #include "io/acl_file.h"
+#include "io/dynsec_json.h"
 #include "io/attrs_json.h"
 #include "io/policy_json.h"
 #include "tests/support/check.h"
@@ -197,6 +198,29 @@ static void acl_run(void)
 	CHECK(a.n == 70 && a.n_users == 71 && a.first_pattern == 70);
 	acl_free(&a);
 }
+
+static void dynsec_run(void)
+{
+	static const char text[] =
+		"{\"defaultACLAccess\":{\"subscribe\":true},\"clients\":["
+		"{\"username\":\"u\",\"roles\":[{\"rolename\":\"r\"}]}],"
+		"\"groups\":[{\"groupname\":\"g\",\"roles\":["
+		"{\"rolename\":\"r\"}],\"clients\":[{\"username\":\"u\"}]}],"
+		"\"roles\":[{\"rolename\":\"r\",\"acls\":[{\"acltype\":"
+		"\"publishClientSend\",\"topic\":\"a\",\"allow\":true}]}]}";
+	struct acl a = {.n = 77};
+	struct errs errs = {.n = 0};
+
+	if (!torture_done(dynsec_json_parse(str_from(text), &a, &errs),
+		    &errs.e[0])) {
+		CHECK(a.n == 77);
+		return;
+	}
+	CHECK(a.n == 3 && a.n_users == 2 && a.users[1].n == 3);
+	acl_free(&a);
+}
+
+const struct scenario DYNSEC = {.name = "dynsec_json", .run = dynsec_run};
 
 const struct scenario ACL_LIST = {.name = "acl_file", .run = acl_run};
 
