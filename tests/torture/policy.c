@@ -5,8 +5,8 @@
 #include "core/learn.h"
 #include "core/seen_write.h"
 #include "io/acl_file.h"
-#include "io/dynsec_json.h"
 #include "io/attrs_json.h"
+#include "io/dynsec_json.h"
 #include "io/policy_json.h"
 #include "tests/support/check.h"
 #include "tests/torture/alloc.h"
@@ -211,8 +211,8 @@ static void dynsec_run(void)
 	struct acl a = {.n = 77};
 	struct errs errs = {.n = 0};
 
-	if (!torture_done(dynsec_json_parse(str_from(text), &a, &errs),
-		    &errs.e[0])) {
+	if (!torture_done(
+		    dynsec_json_parse(str_from(text), &a, &errs), &errs.e[0])) {
 		CHECK(a.n == 77);
 		return;
 	}

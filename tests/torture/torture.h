@@ -22,8 +22,8 @@ struct scenario {
 	void (*after)(void);
 };
 
-extern const struct scenario POLICY_GOOD, POLICY_BAD, ATTRS, ACL_LIST, LEARN,
-	RECORD;
+extern const struct scenario POLICY_GOOD, POLICY_BAD, ATTRS, ACL_LIST, DYNSEC,
+	LEARN, RECORD;
 extern const struct scenario REGISTRY_CREATE, REGISTRY_CHANGE, REGISTRY_LOOK_UP,
 	REGISTRY_AUDIT, REGISTRY_IMPORT, REGISTRY_BACKUP, REGISTRY_RESTORE;
 extern const struct scenario CERTIFICATE_READ, CERTIFICATE_ISSUE, CA_MAKE,
