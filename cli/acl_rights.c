@@ -196,13 +196,14 @@ static void judge(struct maker *m, struct candidate *c, uint8_t access,
 
 	for (size_t k = 0; k < limit; k++) {
 		const struct candidate *d = &m->c[k];
+		bool ends = access == ACL_SUBSCRIBE && ends_subscribe(d, from);
 
-		if (!denies(d->rule, access) || !deny_touches(d, c, access))
+		if (!denies(d->rule, access) ||
+			(!ends && !deny_touches(d, c, access)))
 			continue;
 		by_text[n] = str_from(d->exact);
 		by = by == NULL ? d->rule : by;
-		if (access == ACL_SUBSCRIBE)
-			c->covered |= ends_subscribe(d, from);
+		c->covered |= ends;
 		n++;
 	}
 	if (access != ACL_SUBSCRIBE)

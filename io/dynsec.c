@@ -92,8 +92,10 @@ static int by_order(const void *a, const void *b)
 	if (x->literal != y->literal)
 		return x->literal ? -1 : 1;
 	/* Of literals the one of that very text is asked: no order among them. */
-	if (x->literal && x->allow != y->allow)
-		return x->allow ? 1 : -1;
+	if (x->literal && !str_eq(x->topic, y->topic))
+		return str_cmp(x->topic, y->topic);
+	if (x->literal && x->access != y->access)
+		return x->access > y->access ? -1 : 1;
 	if (x->priority != y->priority)
 		return x->priority > y->priority ? -1 : 1;
 	return (x->line > y->line) - (x->line < y->line);
@@ -184,6 +186,25 @@ static void resolve_all(struct json_reader *r, struct dynsec *d)
 
 /* --------------------------------------------------------------------- places */
 
+/* Sorts the rules of ROLE. Of two literals of one text it is chance which one
+ * Mosquitto finds. */
+static void order_rules(struct json_reader *r, struct dyn_item *role)
+{
+	if (role->n_rules == 0)
+		return;
+	qsort(role->rules, role->n_rules, sizeof(*role->rules), by_order);
+	for (size_t i = 1; i < role->n_rules; i++) {
+		const struct dyn_rule *x = &role->rules[i - 1];
+
+		if (x->literal && x[1].literal && x->access == x[1].access &&
+			x->access != 0 && str_eq(x->topic, x[1].topic))
+			json_reader_fail(r,
+				"role '%.*s' has subscribeLiteral '%.*s' "
+				"twice; keep one",
+				STR_ARG(role->name), STR_ARG(x->topic));
+	}
+}
+
 /* Numbers rules and clients by where they stand, and writes down where. */
 static bool name_places(struct json_reader *r, struct dynsec *d, struct acl *a)
 {
@@ -211,11 +232,9 @@ static bool name_places(struct json_reader *r, struct dynsec *d, struct acl *a)
 				"roles[%zu].acls[%zu]", i, k);
 			role->rules[k].line = (uint32_t)at;
 		}
-		if (role->n_rules != 0)
-			qsort(role->rules, role->n_rules, sizeof(*role->rules),
-				by_order);
+		order_rules(r, role);
 	}
-	return true;
+	return r->errs->n == 0;
 }
 
 /* ---------------------------------------------------------------------- rules */

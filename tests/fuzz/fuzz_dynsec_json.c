@@ -95,9 +95,7 @@ static void check_role(const cJSON *role, const char *type, uint8_t access,
 
 	cJSON_ArrayForEach (e, get(role, "acls")) {
 		if (strcmp(text(e, "acltype"), type) == 0)
-			add(&l, e,
-				!literal ? priority(e, 0)
-					 : -cJSON_IsTrue(get(e, "allow")));
+			add(&l, e, literal ? 0 : priority(e, 0));
 	}
 	while (l.n != 0) {
 		const struct acl_rule *r;
@@ -106,7 +104,7 @@ static void check_role(const cJSON *role, const char *type, uint8_t access,
 				       ? a->rules[*at].access
 				       : a->rules[*at].denies) != access)
 			++*at;
-		e = next(&l, NULL);
+		e = next(&l, literal ? "topic" : NULL);
 		r = &a->rules[(*at)++];
 		CHECK(str_eq(r->topic, str_from(text(e, "topic"))));
 		CHECK(filter_valid(r->topic));

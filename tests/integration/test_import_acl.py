@@ -290,6 +290,11 @@ def dynsec_of(rng):
         rule(rng.choice(kinds), filter(), rng.random() < 0.75,
              **priority()) for _ in range(rng.randint(1, 8))]}
         for i in range(6)]
+    for r in roles:
+        # A literal that is in a role twice is refused.
+        r["acls"] = list({(a["acltype"], a["topic"] if "Literal" in a["acltype"]
+                           else i): a
+                          for i, a in enumerate(r["acls"])}.values())
     names = [r["rolename"] for r in roles]
     root = {"rolename": "root", "acls": [rule(k, "#") for k in (
         "publishClientSend", "publishClientReceive", "subscribePattern")]}

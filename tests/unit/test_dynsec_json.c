@@ -207,6 +207,9 @@ static const struct {
 		"true or false"},
 	{ONE(RULE("subscribePattern", "a", "true", "'0'")),
 		"roles[0].acls[0].priority", "whole number"},
+	{ONE(RULE("subscribeLiteral", "a", "true", "0") "," RULE(
+		 "subscribeLiteral", "a", "false", "1")),
+		"", "twice"},
 	{ONE("{'topic':'a'}"), "roles[0].acls[0]", "acltype"},
 	{ONE("{'acltype':'publishClientSend'}"), "roles[0].acls[0]", "topic"},
 	{"{'defaultACLAccess':{'subscribe':'yes'}}",
@@ -377,6 +380,13 @@ static void test_rights(void **state)
 		"");
 	check(DEFAULT_RECEIVE(SUB("a/+") "," DENY("subscribeLiteral", "a/+")),
 		" !roles[0].acls[0]");
+	/* What is denied by another role is not allowed for a part of it. */
+	check("{'clients':[{'username':'aa','roles':[{'rolename':'r'},"
+	      "{'rolename':'q','priority':3}]}],'roles':[" ROLE(
+		      "r", RECV("c") "," RULE("subscribeLiteral", "+", "true",
+				   "0")) "," ROLE("q",
+		      RULE("subscribeLiteral", "+", "false", "0")) "]}",
+		"");
 	/* SUBSCRIBE "+" passes, though "a" alone would not. */
 	check(ONE(RECV("a") "," SUB("+") "," DENY("subscribePattern", "a")),
 		" !roles[0].acls[1]");
