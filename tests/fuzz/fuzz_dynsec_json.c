@@ -85,6 +85,16 @@ static const cJSON *named(const cJSON *list, const char *key, const char *name)
 	return NULL;
 }
 
+static void check_rule(
+	const struct acl *a, const struct acl_rule *r, const cJSON *e)
+{
+	CHECK(str_eq(r->topic, str_from(text(e, "topic"))));
+	CHECK(filter_valid(r->topic));
+	CHECK((r->access != ACL_DENY) == (cJSON_IsTrue(get(e, "allow")) != 0));
+	CHECK(!r->any);
+	CHECK(strncmp(a->places[r->line - 1], "roles[", 6) == 0);
+}
+
 /* The rules of ROLE that are about ACCESS are the next of A at *AT. */
 static void check_role(const cJSON *role, const char *type, uint8_t access,
 	const struct acl *a, size_t *at)
@@ -98,20 +108,11 @@ static void check_role(const cJSON *role, const char *type, uint8_t access,
 			add(&l, e, literal ? 0 : priority(e, 0));
 	}
 	while (l.n != 0) {
-		const struct acl_rule *r;
-
-		while ((a->rules[*at].access != ACL_DENY
-				       ? a->rules[*at].access
-				       : a->rules[*at].denies) != access)
+		while ((a->rules[*at].access | a->rules[*at].denies) != access)
 			++*at;
-		e = next(&l, literal ? "topic" : NULL);
-		r = &a->rules[(*at)++];
-		CHECK(str_eq(r->topic, str_from(text(e, "topic"))));
-		CHECK(filter_valid(r->topic));
-		CHECK((r->access != ACL_DENY) ==
-			(cJSON_IsTrue(get(e, "allow")) != 0));
-		CHECK(r->literal == literal && !r->any);
-		CHECK(strncmp(a->places[r->line - 1], "roles[", 6) == 0);
+		CHECK(a->rules[*at].literal == literal);
+		check_rule(a, &a->rules[(*at)++],
+			next(&l, literal ? "topic" : NULL));
 	}
 }
 
@@ -122,8 +123,9 @@ static void check_owner(const cJSON *tree, const cJSON *owner, uint8_t access,
 	struct list l = {.n = 0};
 	const cJSON *e;
 
-	cJSON_ArrayForEach (e, get(owner, "roles"))
+	cJSON_ArrayForEach (e, get(owner, "roles")) {
 		add(&l, e, priority(e, -1));
+	}
 	while (l.n != 0) {
 		const cJSON *role = named(get(tree, "roles"), "rolename",
 			text(next(&l, "rolename"), "rolename"));

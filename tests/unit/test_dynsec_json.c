@@ -352,6 +352,11 @@ static void test_rights(void **state)
 	check(ONE(RECV("$SYS/#") "," RULE(
 		      "subscribeLiteral", "#", "true", "0")),
 		"");
+}
+
+static void test_denies(void **state)
+{
+	(void)state;
 	/* A deny is of its own kind alone. */
 	check(ONE(SEND("a") "," DENY("publishClientReceive", "a")), " >a");
 	check(ONE(SEND("a") "," DENY("publishClientSend", "+")), "");
@@ -371,6 +376,11 @@ static void test_rights(void **state)
 		"");
 	check(DEFAULT_RECEIVE(SUB("$SYS/#") "," DENY("subscribePattern", "#")),
 		" !roles[0].acls[0]");
+}
+
+static void test_literals(void **state)
+{
+	(void)state;
 	/* A literal is of one text. */
 	check(DEFAULT_RECEIVE(SUB("a/#") "," DENY("subscribeLiteral", "#")),
 		" <a/#");
@@ -411,6 +421,8 @@ int main(void)
 		cmocka_unit_test(test_is),
 		cmocka_unit_test(test_meet),
 		cmocka_unit_test(test_rights),
+		cmocka_unit_test(test_denies),
+		cmocka_unit_test(test_literals),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
