@@ -116,6 +116,29 @@ def test_bytes_of_a_day(fleet, broker, wire, version):
     assert w.publish(topic, b"x" * 100) == refused_code(version)
 
 
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_a_restart_resets_nothing(own_fleet, wire, end):
+    """A day's quota and a minute's connects are in the meter."""
+    own_fleet.apply(LIMITED)
+    daily, dialer = own_fleet.device("daily"), own_fleet.device("dialer")
+    broker = Broker(own_fleet)
+    with broker as b:
+        w = wire(b, daily, 5).admitted()
+        assert w.publish(f"m/{daily}/up", b"x" * 900) == 0
+        for _ in range(3):
+            wire(b, dialer, 5).admitted()
+        if end == "kill":
+            b.kill()
+    with broker as b:
+        mark = b.mark()
+        w = wire(b, daily, 5).admitted()
+        assert w.publish(f"m/{daily}/up", b"x" * 100) == REFUSED
+        b.refused("publish", "quota", mark, device=daily)
+        assert w.publish(f"m/{daily}/up", b"x" * 10) == 0
+        assert refused_connect(wire(b, dialer, 5))
+        b.refused("connect", "rate", mark, device=dialer)
+
+
 def test_large_message_is_paid_for_after(fleet, broker, wire):
     d = fleet.device("bytes")
     w = wire(broker, d, 5).admitted()
