@@ -19,7 +19,7 @@ import struct
 import pytest
 
 from clients import Message, refused_connect, varint
-from harness import Broker, eventually
+from harness import VERSION, Broker, eventually
 
 THREE = ["messages", "payload_bytes", "mqtt_bytes"]
 
@@ -88,6 +88,21 @@ def test_queued(fleet, broker, wire, version):
                                            version == 5)
             + packet_bytes(f"m/{d}/up", b"p" * 300, 1, version == 5),
             messages_in=0)
+
+
+def test_sent(fleet, broker, wire, version):
+    """Mosquitto 2.1 tells what it really sends, at the QoS it has then; 2.0
+    does not."""
+    d, ear = fleet.device("meter"), fleet.device("backend")
+    e = wire(broker, ear, version).admitted()
+    assert e.subscribe(f"m/{d}/up", 0) == 0
+    w = wire(broker, d).admitted()
+    w.publish(f"m/{d}/up", b"p" * 300, qos=1)
+    e.until(f"m/{d}/up")
+    size = packet_bytes(f"m/{d}/up", b"p" * 300, 0, version == 5)
+    told = (1, 300, size) if VERSION >= (2, 1) else (0, 0, 0)
+    counted(fleet, ear, messages_queued=1, **dict(zip(
+        ("messages_sent", "payload_bytes_sent", "mqtt_bytes_sent"), told)))
 
 
 def test_refusals_by_reason(fleet, broker, wire, version):
