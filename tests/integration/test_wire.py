@@ -22,7 +22,7 @@ import pytest
 
 from clients import (PUBCOMP, PUBLISH, PUBREL, Message, WebSocket, Wire,
                      refused_connect, text, varint)
-from harness import Broker, Fleet, eventually, websockets
+from harness import VERSION, Broker, Fleet, eventually, websockets
 from proxy import Proxy
 
 POLICY = {
@@ -76,6 +76,9 @@ class Through:
         self.proxy = Proxy(
             broker, broker.web_port if transport == "websockets" else None)
         self.transport, self.opened = transport, []
+        # Mosquitto 2.1 writes a WebSocket's close frame past TLS.
+        self.past_tls = 4 if transport == "websockets" and VERSION >= (
+            2, 1) else 0
 
     def wire(self, device, version, tls, like=None):
         w = Wire(self.proxy, device, version, tls, like)
@@ -108,8 +111,9 @@ def agree(fleet, through, device):
     def same():
         got = usage(fleet, device)
         to, back, n = through.total(device)
+        least = back - n * through.past_tls
         return (got["wire_bytes_in"] == to
-                and back <= got["wire_bytes_out"] <= back + n * CLOSE_NOTIFY)
+                and least <= got["wire_bytes_out"] <= back + n * CLOSE_NOTIFY)
     try:
         eventually("the meter agrees with the proxy", same, 10)
     except AssertionError:
