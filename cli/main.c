@@ -181,6 +181,20 @@ static bool dispatch(struct args *a, bool *answer_no, struct err *e)
 	return command_unknown(&ALL, first, second, e);
 }
 
+/* A mapped file (meter.seg, an index of the registry) that is cut short between
+ * the look at its size and the read. */
+static void cut_short(int sig)
+{
+	static const char text[] =
+		"weir: a file was cut short while it was read; run the command "
+		"again, and see weir status\n";
+	ssize_t n = write(STDERR_FILENO, text, sizeof(text) - 1);
+
+	(void)sig;
+	(void)n; /* nothing more can be said */
+	_exit(3);
+}
+
 int main(int argc, char **argv)
 {
 	struct args a;
@@ -192,7 +206,8 @@ int main(int argc, char **argv)
 	 * which unloads it before its last use. */
 	(void)OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL);
 	/* A closed pipe is an error of writing, not a death. */
-	if (!standard_files() || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+	if (!standard_files() || signal(SIGPIPE, SIG_IGN) == SIG_ERR ||
+		signal(SIGBUS, cut_short) == SIG_ERR)
 		return 3;
 	if (!args_init(&a, argc, argv, CLI_OPTIONS, &e)) {
 		print_error(&e);

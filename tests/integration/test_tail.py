@@ -241,6 +241,18 @@ def test_reader_goes(fleet, broker):
         assert p.stderr.read() == b""
 
 
+def test_cut_while_it_is_read(fleet, broker):
+    """The kernel says so by a signal: a message and a status, no crash."""
+    env = dict(os.environ, WEIR_STATE=str(fleet.state))
+    with subprocess.Popen([BUILD / "bin" / "weir", "tail", "-n", "all"],
+                          env=env, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as p:
+        p.stdout.readline()
+        p.send_signal(signal.SIGBUS)
+        assert p.wait(DEADLINE_S) == 3
+        assert b"cut short while it was read" in p.stderr.read()
+
+
 @pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted(fleet, broker, wire, tail, sig):
     d = fleet.device("meter")
