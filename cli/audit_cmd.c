@@ -5,7 +5,7 @@
 #include "cli/audit.h"
 #include "cli/command.h"
 #include "cli/output.h"
-#include "cli/values.h"
+#include "io/values.h"
 #include "io/x509.h"
 
 #include <inttypes.h>

@@ -5,8 +5,8 @@
 #include "cli/command.h"
 #include "cli/meter_view.h"
 #include "cli/output.h"
-#include "cli/values.h"
 #include "io/registry_backup.h"
+#include "io/values.h"
 #include "io/x509.h"
 
 #include <inttypes.h>

@@ -9,7 +9,7 @@
 #include "cli/ca_dir.h"
 #include "cli/ca_open.h"
 #include "cli/output.h"
-#include "cli/values.h"
+#include "io/values.h"
 #include "io/x509.h"
 
 #include <inttypes.h>

@@ -17,11 +17,11 @@
 #include "cli/cert_cmd.h"
 #include "cli/output.h"
 #include "cli/progress.h"
-#include "cli/values.h"
 #include "core/csv.h"
 #include "io/file.h"
 #include "io/fleet_file.h"
 #include "io/registry_import.h"
+#include "io/values.h"
 #include "io/x509.h"
 
 #include <errno.h>

@@ -6,8 +6,8 @@
 
 #include "cli/output.h"
 #include "cli/records.h"
-#include "cli/values.h"
 #include "cli/wait.h"
+#include "io/values.h"
 #include "io/x509.h"
 
 #include <stdlib.h>

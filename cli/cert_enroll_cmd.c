@@ -10,8 +10,8 @@
 #include "cli/output.h"
 #include "cli/policy_load.h"
 #include "cli/seen_view.h"
-#include "cli/values.h"
 #include "io/registry_import.h"
+#include "io/values.h"
 #include "io/x509.h"
 
 #include <fnmatch.h>

@@ -18,7 +18,7 @@
 #include "cli/ca_open.h"
 #include "cli/cert_cmd.h"
 #include "cli/output.h"
-#include "cli/values.h"
+#include "io/values.h"
 #include "io/x509.h"
 
 #include <openssl/crypto.h>

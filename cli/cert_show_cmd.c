@@ -5,7 +5,7 @@
 #include "cli/cert_cmd.h"
 #include "cli/output.h"
 #include "cli/records.h"
-#include "cli/values.h"
+#include "io/values.h"
 #include "io/x509.h"
 
 #include <string.h>

@@ -7,8 +7,8 @@
 #include "cli/device_file_cmd.h"
 #include "cli/output.h"
 #include "cli/records.h"
-#include "cli/values.h"
 #include "cli/wait.h"
+#include "io/values.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -7,9 +7,9 @@
 
 #include "cli/output.h"
 #include "cli/records.h"
-#include "cli/values.h"
 #include "cli/wait.h"
 #include "io/segment.h"
+#include "io/values.h"
 #include "io/x509.h"
 
 #include <arpa/inet.h>

@@ -4,9 +4,10 @@
  */
 #include "cli/class_text.h"
 #include "cli/device_cmd.h"
-#include "cli/meter_device.h"
+#include "cli/meter_print.h"
+#include "cli/meter_view.h"
 #include "cli/records.h"
-#include "cli/values.h"
+#include "io/values.h"
 #include "io/x509.h"
 
 bool device_read_mode(
@@ -71,7 +72,7 @@ static bool show(const struct cli *c, struct registry *r,
 	cJSON *o = NULL;
 	bool done;
 
-	if (!meter_watch_open(c, &w, e))
+	if (!meter_watch_open(c->state, &w, e))
 		return false;
 	(void)meter_device_find(&w, str_from(d->id), &seen);
 	if (c->json) {
@@ -195,7 +196,7 @@ bool run_device_list(struct cli *c, struct err *e)
 		return false;
 	if (!args_has(c->args, "connected"))
 		return print_list(c, &rows, e);
-	if (!meter_watch_open(c, &w, e))
+	if (!meter_watch_open(c->state, &w, e))
 		return false;
 	rows.connected = &w;
 	done = meter_watch_need(c, &w, e) && print_list(c, &rows, e);

@@ -5,8 +5,8 @@
  */
 #include "cli/doctor.h"
 
-#include "cli/values.h"
 #include "io/segment.h"
+#include "io/values.h"
 #include "io/x509.h"
 
 #include <stdio.h>

@@ -4,9 +4,9 @@
  */
 #include "cli/doctor.h"
 #include "cli/meter_view.h"
-#include "cli/values.h"
 #include "core/policy.h"
 #include "io/policy_json.h"
+#include "io/values.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -3,8 +3,8 @@
 
 #include "cli/asked.h"
 #include "cli/output.h"
-#include "cli/values.h"
 #include "io/file.h"
+#include "io/values.h"
 
 #include <errno.h>
 #include <inttypes.h>

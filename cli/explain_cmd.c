@@ -7,7 +7,7 @@
 #include "cli/explain_batch.h"
 #include "cli/explain_print.h"
 #include "cli/policy_load.h"
-#include "cli/values.h"
+#include "io/values.h"
 
 #include <stdio.h>
 

@@ -4,7 +4,7 @@
  */
 #include "cli/class_text.h"
 #include "cli/explain_print.h"
-#include "cli/meter_device.h"
+#include "cli/meter_print.h"
 #include "cli/output.h"
 #include "cli/remedy.h"
 #include "core/explain.h"
@@ -261,7 +261,7 @@ bool explain_summary(
 	struct seen seen;
 	char id[160];
 
-	if (!meter_watch_open(c, &seen.w, e))
+	if (!meter_watch_open(c->state, &seen.w, e))
 		return false;
 	(void)meter_device_find(&seen.w, x->id, &seen.d);
 	if (x->asked->who.class != NULL &&

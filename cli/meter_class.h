@@ -5,7 +5,7 @@
 #ifndef CLI_METER_CLASS_H
 #define CLI_METER_CLASS_H
 
-#include "cli/meter_device.h"
+#include "cli/meter_print.h"
 
 struct meter_use {
 	char name[CLASS_NAME_MAX + 1]; /* "": strangers, quarantine, … */

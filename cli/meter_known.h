@@ -7,7 +7,7 @@
 #ifndef CLI_METER_KNOWN_H
 #define CLI_METER_KNOWN_H
 
-#include "cli/meter_device.h"
+#include "cli/meter_print.h"
 
 /* What the meter holds of device ID; nothing (zero, but for the id), if it is
  * registered and was never there. ERR_NOT_FOUND: neither. */

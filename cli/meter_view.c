@@ -1,22 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/meter_view.h"
 
+#include "cli/output.h"
 #include "io/segment.h"
 
 #include <stdio.h>
 #include <string.h>
-
-const char *broker_state_name(enum broker_state s)
-{
-	static const char *const names[] = {
-		[BROKER_UNKNOWN] = "unknown",
-		[BROKER_NEVER_RAN] = "never_ran",
-		[BROKER_STOPPED] = "stopped",
-		[BROKER_RUNNING] = "running",
-	};
-
-	return names[s];
-}
+#include <sys/stat.h>
 
 #define LOAD(field) atomic_load_explicit(&h->field, memory_order_relaxed)
 
@@ -107,5 +97,32 @@ bool meter_view_changes(const struct cli *c, int64_t after,
 		}
 	}
 	segment_close(&s);
+	return true;
+}
+
+void meter_watch_note(const struct meter_watch *w)
+{
+	char text[WATCH_TEXT];
+
+	if (w->state == BROKER_RUNNING)
+		return;
+	meter_watch_text(w, text);
+	print_note("broker: %s%s", text,
+		w->state == BROKER_STOPPED ? "; this is what it had counted"
+					   : "");
+}
+
+bool meter_watch_need(
+	const struct cli *c, const struct meter_watch *w, struct err *e)
+{
+	struct stat st;
+
+	if (w->state == BROKER_UNKNOWN)
+		return err_set(e, ERR_ENVIRONMENT, "%.*s",
+			(int)sizeof(e->msg) - 1, w->problem);
+	if (w->state == BROKER_NEVER_RAN && stat(c->state, &st) != 0)
+		return err_set(e, ERR_ENVIRONMENT,
+			"%.200s: there is no such state directory; see --state",
+			c->state);
 	return true;
 }

@@ -7,17 +7,7 @@
 #define CLI_METER_VIEW_H
 
 #include "cli/command.h"
-#include "core/meter.h"
-
-enum broker_state {
-	BROKER_UNKNOWN = 0, /* the meter cannot be read: see problem */
-	BROKER_NEVER_RAN,
-	BROKER_STOPPED,
-	BROKER_RUNNING,
-};
-
-/* "unknown", "never_ran", "stopped", "running". */
-const char *broker_state_name(enum broker_state s);
+#include "io/meter_watch.h"
 
 struct meter_view {
 	enum broker_state state;
@@ -40,5 +30,14 @@ MUST bool meter_view_read(
 MUST bool meter_view_changes(const struct cli *c, int64_t after,
 	bool (*each)(void *ctx, int64_t change, const char *device_id),
 	void *ctx, struct err *e);
+
+/* Says on standard error what state the broker is in, unless it runs. */
+void meter_watch_note(const struct meter_watch *w);
+
+/* For commands that need what the meter holds. ERR_ENVIRONMENT: it cannot be
+ * read, or there is no state directory. A broker that never ran is fine: then
+ * there is nothing. */
+MUST bool meter_watch_need(
+	const struct cli *c, const struct meter_watch *w, struct err *e);
 
 #endif

@@ -9,10 +9,10 @@
 #include "cli/policy_diff.h"
 #include "cli/policy_import_cmd.h"
 #include "cli/policy_load.h"
-#include "cli/values.h"
 #include "cli/wait.h"
 #include "io/file.h"
 #include "io/policy_json.h"
+#include "io/values.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -6,7 +6,7 @@
 #include "cli/policy_check_cmd.h"
 #include "cli/policy_diff.h"
 #include "cli/policy_load.h"
-#include "cli/values.h"
+#include "io/values.h"
 
 #include <string.h>
 

@@ -9,8 +9,8 @@
 #include "cli/policy_load.h"
 #include "cli/policy_try_cmd.h"
 #include "cli/seen_view.h"
-#include "cli/values.h"
 #include "io/policy_json.h"
+#include "io/values.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

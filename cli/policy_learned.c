@@ -2,7 +2,7 @@
 #include "cli/policy_learn_cmd.h"
 
 #include "cli/output.h"
-#include "cli/values.h"
+#include "io/values.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/progress.h"
 
-#include "cli/values.h"
+#include "io/values.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -2,8 +2,8 @@
 #include "cli/records.h"
 
 #include "cli/class_text.h"
-#include "cli/values.h"
 #include "io/policy_json.h"
+#include "io/values.h"
 #include "io/x509.h"
 
 #include <string.h>

@@ -4,8 +4,8 @@
  */
 #include "cli/meter_view.h"
 #include "cli/output.h"
-#include "cli/values.h"
 #include "cli/wait.h"
+#include "io/values.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

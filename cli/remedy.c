@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/remedy.h"
 
-#include "cli/values.h"
 #include "core/explain.h"
+#include "io/values.h"
 
 #include <stdio.h>
 

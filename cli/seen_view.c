@@ -2,7 +2,7 @@
 #include "cli/seen_view.h"
 
 #include "cli/output.h"
-#include "cli/values.h"
+#include "io/values.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -5,9 +5,9 @@
  */
 #include "cli/command.h"
 #include "cli/output.h"
-#include "cli/values.h"
 #include "cli/wait.h"
 #include "core/utf8.h"
+#include "io/values.h"
 
 #include <stdlib.h>
 #include <string.h>

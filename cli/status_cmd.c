@@ -5,7 +5,7 @@
 #include "cli/audit.h"
 #include "cli/meter_view.h"
 #include "cli/output.h"
-#include "cli/values.h"
+#include "io/values.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -3,8 +3,9 @@
  * weir tail: the meter's events as they happen.
  */
 #include "cli/meter_known.h"
-#include "cli/meter_text.h"
+#include "cli/meter_view.h"
 #include "core/event.h"
+#include "io/meter_text.h"
 
 #include <inttypes.h>
 #include <poll.h>
@@ -400,7 +401,7 @@ static bool run_tail(struct cli *c, struct err *e)
 	bool done;
 
 	if (!read_n(c, &n, e) || !read_types(&t, e) || !read_reasons(&t, e) ||
-		!meter_watch_open(c, &t.w, e))
+		!meter_watch_open(c->state, &t.w, e))
 		return false;
 	/* As other programs that write as long as somebody reads. */
 	(void)signal(SIGPIPE, SIG_DFL);

@@ -3,11 +3,12 @@
  * weir top: who sends how much, now.
  */
 #include "cli/meter_known.h"
+#include "cli/meter_view.h"
 #include "cli/screen.h"
 #include "cli/top_draw.h"
 #include "cli/top_keys.h"
 #include "cli/usage_print.h"
-#include "cli/values.h"
+#include "io/values.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

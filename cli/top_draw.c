@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/top_draw.h"
 
-#include "cli/meter_text.h"
+#include "io/meter_text.h"
 
 #include <inttypes.h>
 #include <stdarg.h>

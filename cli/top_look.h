@@ -6,8 +6,8 @@
 #ifndef CLI_TOP_LOOK_H
 #define CLI_TOP_LOOK_H
 
-#include "cli/meter_device.h"
-#include "cli/rank.h"
+#include "cli/meter_print.h"
+#include "core/rank.h"
 
 /* What somebody wants to see. */
 struct top_view {

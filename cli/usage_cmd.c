@@ -3,9 +3,10 @@
  * weir usage: what the meter has counted.
  */
 #include "cli/meter_known.h"
-#include "cli/meter_text.h"
-#include "cli/rank.h"
+#include "cli/meter_view.h"
 #include "cli/usage_print.h"
+#include "core/rank.h"
+#include "io/meter_text.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -294,7 +295,7 @@ static bool run_usage(struct cli *c, struct err *e)
 		return err_set(e, ERR_INPUT,
 			"give a device or --class, not both; see weir help "
 			"usage");
-	if (!read_top(c, &top, &sort, e) || !meter_watch_open(c, &w, e))
+	if (!read_top(c, &top, &sort, e) || !meter_watch_open(c->state, &w, e))
 		return false;
 	done = meter_watch_need(c, &w, e) && usage_of(c, &w, top, sort, e);
 	if (done)

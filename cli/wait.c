@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/wait.h"
 
-#include "cli/values.h"
 #include "io/segment.h"
+#include "io/values.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "cli/meter_text.h"
-#include "cli/rank.h"
+#include "core/rank.h"
+#include "io/meter_text.h"
 #include "tests/support/rng.h"
 
 #include <stdlib.h>

@@ -10,7 +10,7 @@
 
 #include "cli/help.h"
 #include "cli/options.h"
-#include "cli/values.h"
+#include "io/values.h"
 
 #include <stdio.h>
 

@@ -13,6 +13,7 @@
 #undef print_error
 
 #include "cli/meter_class.h"
+#include "cli/meter_view.h"
 #include "cli/top_draw.h"
 #include "cli/top_keys.h"
 #include "core/seqlock.h"
@@ -225,7 +226,7 @@ static void test_watch(void **state)
 	struct meter_slot *s;
 	struct err e;
 
-	assert_true(meter_watch_open(&r->c, &w, &e));
+	assert_true(meter_watch_open(r->c.state, &w, &e));
 	assert_int_equal(w.state, BROKER_RUNNING);
 	assert_int_equal(meter_watch_look(&w), WATCH_SAME);
 	/* It grows. */
@@ -280,7 +281,7 @@ static void test_medians(void **state)
 
 		(void)snprintf(id, sizeof(id), "d%zu", i);
 		add(r, id, "pump")->counter[COUNTER_WILLS] = values[i];
-		assert_true(meter_watch_open(&r->c, &w, &e));
+		assert_true(meter_watch_open(r->c.state, &w, &e));
 		meter_medians(&w, 1, out);
 		assert_int_equal(out[COUNTER_WILLS], medians[i]);
 		assert_int_equal(out[COUNTER_CONNECTS], 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/rank.h"
+#include "core/rank.h"
 
 static void swap(uint32_t *a, uint32_t *b)
 {

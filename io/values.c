@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/values.h"
+#include "io/values.h"
 
 #include <inttypes.h>
 #include <stdio.h>

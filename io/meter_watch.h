@@ -3,14 +3,25 @@
  * The meter, read again and again: while the broker runs, is gone, comes back,
  * or has set the file aside and begun another one.
  */
-#ifndef CLI_METER_WATCH_H
-#define CLI_METER_WATCH_H
+#ifndef IO_METER_WATCH_H
+#define IO_METER_WATCH_H
 
-#include "cli/meter_view.h"
 #include "io/segment.h"
 
+#define METER_WATCH_PATH 4096
+
+enum broker_state {
+	BROKER_UNKNOWN = 0, /* the meter cannot be read: see problem */
+	BROKER_NEVER_RAN,
+	BROKER_STOPPED,
+	BROKER_RUNNING,
+};
+
+/* "unknown", "never_ran", "stopped", "running". */
+const char *broker_state_name(enum broker_state s);
+
 struct meter_watch {
-	char path[CLI_PATH_MAX];
+	char path[METER_WATCH_PATH];
 	struct segment segment; /* mem NULL: no meter to read */
 	uint64_t device, inode; /* which file that is */
 	enum broker_state state;
@@ -26,11 +37,11 @@ enum watch_change {
 	WATCH_FILE,   /* another file or none: slots and events are others */
 };
 
-/* Prepares *W and takes the first look. A meter that cannot be read is no
- * failure: see state. False: the path is too long. Release with
- * meter_watch_close. */
+/* Prepares *W for the meter of state directory STATE, and takes the first look.
+ * A meter that cannot be read is no failure: see state. False: the path is too
+ * long. Release with meter_watch_close. */
 MUST bool meter_watch_open(
-	const struct cli *c, struct meter_watch *w, struct err *e);
+	const char *state, struct meter_watch *w, struct err *e);
 
 /* Looks at the file anew. What was lent of the segment is gone. */
 enum watch_change meter_watch_look(struct meter_watch *w);
@@ -50,14 +61,5 @@ static inline bool meter_watch_reads(const struct meter_watch *w)
 /* The state for people: "running, pid 811, start 12". */
 #define WATCH_TEXT (ERR_MSG_MAX + 64)
 void meter_watch_text(const struct meter_watch *w, char out[static WATCH_TEXT]);
-
-/* Says on standard error what state the broker is in, unless it runs. */
-void meter_watch_note(const struct meter_watch *w);
-
-/* For commands that need what the meter holds. ERR_ENVIRONMENT: it cannot be
- * read, or there is no state directory. A broker that never ran is fine: then
- * there is nothing. */
-MUST bool meter_watch_need(
-	const struct cli *c, const struct meter_watch *w, struct err *e);
 
 #endif

@@ -2,8 +2,8 @@
 /*
  * The first few of many, without sorting the rest. Pure.
  */
-#ifndef CLI_RANK_H
-#define CLI_RANK_H
+#ifndef CORE_RANK_H
+#define CORE_RANK_H
 
 #include <stdbool.h>
 #include <stddef.h>

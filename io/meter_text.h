@@ -3,11 +3,11 @@
  * What the meter holds, as text: numbers, addresses, times, and strings that
  * may be cut or hold anything. Pure.
  */
-#ifndef CLI_METER_TEXT_H
-#define CLI_METER_TEXT_H
+#ifndef IO_METER_TEXT_H
+#define IO_METER_TEXT_H
 
-#include "cli/values.h"
 #include "core/str.h"
+#include "io/values.h"
 
 #include <stdint.h>
 

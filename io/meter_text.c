@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/meter_text.h"
+#include "io/meter_text.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>

@@ -1,12 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/meter_watch.h"
+#include "io/meter_watch.h"
 
-#include "cli/output.h"
-#include "cli/values.h"
+#include "io/values.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+
+const char *broker_state_name(enum broker_state s)
+{
+	static const char *const names[] = {
+		[BROKER_UNKNOWN] = "unknown",
+		[BROKER_NEVER_RAN] = "never_ran",
+		[BROKER_STOPPED] = "stopped",
+		[BROKER_RUNNING] = "running",
+	};
+
+	return names[s];
+}
 
 static void put_down(struct meter_watch *w)
 {
@@ -100,11 +112,15 @@ enum watch_change meter_watch_look(struct meter_watch *w)
 	return change;
 }
 
-bool meter_watch_open(const struct cli *c, struct meter_watch *w, struct err *e)
+bool meter_watch_open(const char *state, struct meter_watch *w, struct err *e)
 {
+	int n;
+
 	memset(w, 0, sizeof(*w));
-	if (!cli_state_path(c, SEGMENT_FILE, w->path, sizeof(w->path), e))
-		return false;
+	n = snprintf(w->path, sizeof(w->path), "%s/" SEGMENT_FILE, state);
+	if (n < 0 || (size_t)n >= sizeof(w->path))
+		return err_set(e, ERR_INPUT,
+			"the path of the state directory is too long");
 	(void)meter_watch_look(w);
 	return true;
 }
@@ -137,31 +153,4 @@ void meter_watch_text(const struct meter_watch *w, char out[static WATCH_TEXT])
 		break;
 	}
 	(void)snprintf(out, WATCH_TEXT, "unknown: %s", w->problem);
-}
-
-void meter_watch_note(const struct meter_watch *w)
-{
-	char text[WATCH_TEXT];
-
-	if (w->state == BROKER_RUNNING)
-		return;
-	meter_watch_text(w, text);
-	print_note("broker: %s%s", text,
-		w->state == BROKER_STOPPED ? "; this is what it had counted"
-					   : "");
-}
-
-bool meter_watch_need(
-	const struct cli *c, const struct meter_watch *w, struct err *e)
-{
-	struct stat st;
-
-	if (w->state == BROKER_UNKNOWN)
-		return err_set(e, ERR_ENVIRONMENT, "%.*s",
-			(int)sizeof(e->msg) - 1, w->problem);
-	if (w->state == BROKER_NEVER_RAN && stat(c->state, &st) != 0)
-		return err_set(e, ERR_ENVIRONMENT,
-			"%.200s: there is no such state directory; see --state",
-			c->state);
-	return true;
 }

@@ -2,8 +2,8 @@
 /*
  * Values on the command line: durations, times, whole numbers. Pure.
  */
-#ifndef CLI_VALUES_H
-#define CLI_VALUES_H
+#ifndef IO_VALUES_H
+#define IO_VALUES_H
 
 #include "core/err.h"
 #include "core/str.h"

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the meter holds of one device, copied, and as commands print it. What
- * is in the file is the broker's word: any bytes.
+ * What the meter holds of one device, copied. What is
+ * in the file is the broker's word: any bytes.
  */
-#ifndef CLI_METER_DEVICE_H
-#define CLI_METER_DEVICE_H
+#ifndef IO_METER_DEVICE_H
+#define IO_METER_DEVICE_H
 
-#include "cli/meter_watch.h"
-#include "cli/output.h"
 #include "core/meter_total.h"
+#include "io/meter_watch.h"
 
 struct meter_device {
 	char id[DEVICE_ID_MAX + 1];
@@ -42,8 +41,6 @@ enum {
 };
 uint64_t meter_count(const uint64_t counter[static COUNTERS], unsigned what);
 const char *meter_count_name(unsigned what);
-/* ERR_INPUT: none is called NAME. */
-MUST bool meter_count_find(const char *name, unsigned *what, struct err *e);
 
 /* The meter's index of class NAME; METER_NONE when it does not have it. */
 uint32_t meter_class_find(const struct meter_watch *w, struct str name);
@@ -51,25 +48,5 @@ uint32_t meter_class_find(const struct meter_watch *w, struct str name);
 /* The name of class CLASS; "" when it has none. */
 void meter_class_text(const struct meter_watch *w, uint32_t class,
 	char out[static CLASS_NAME_MAX + 1]);
-
-/* Adds S, which may be cut or hold anything: see text_mend. */
-void json_mended(cJSON *o, const char *key, struct str s);
-
-/* How many of all its refusals had each reason: "refusals", an object of those
- * that are not zero. */
-void meter_reasons_json(cJSON *o, const struct meter_device *d);
-
-/* Fields for people: whether the device is connected, its last connect and its
- * last refusal. */
-void meter_device_print(
-	const struct meter_watch *w, const struct meter_device *d);
-
-/* The same: "broker", "connections", "last_connect", "last_refusal". */
-void meter_device_json(
-	cJSON *o, const struct meter_watch *w, const struct meter_device *d);
-
-/* "publish a/b, QoS 1: no rule of the class matches (no_rule)". The topic may
- * be cut. Given: free(). */
-char *meter_refusal_text(const struct meter_refusal *r);
 
 #endif
