@@ -18,52 +18,6 @@
 
 /* ------------------------------------------------------------ open, close */
 
-char *reg_uri(const char *path, const char *query)
-{
-	static const char hex[] = "0123456789ABCDEF";
-	size_t len = strlen(path), used;
-	char *uri = malloc(3 * len + 64);
-
-	if (uri == NULL)
-		return NULL;
-	used = (size_t)snprintf(uri, 64, "file:%s", path[0] == '/' ? "//" : "");
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)path[i];
-
-		if (strchr("%?#", c) == NULL) {
-			uri[used++] = (char)c;
-			continue;
-		}
-		uri[used++] = '%';
-		uri[used++] = hex[c >> 4];
-		uri[used++] = hex[c & 15];
-	}
-	(void)snprintf(uri + used, 64, "%s", query);
-	return uri;
-}
-
-/* The file may come from anywhere: nothing in it is to be run. */
-static bool harden(sqlite3 *db)
-{
-	static const struct {
-		int option, value;
-	} config[] = {
-		{SQLITE_DBCONFIG_DEFENSIVE, 1},
-		{SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0},
-		{SQLITE_DBCONFIG_ENABLE_TRIGGER, 0},
-		{SQLITE_DBCONFIG_ENABLE_VIEW, 0},
-	};
-
-	for (size_t i = 0; i < sizeof(config) / sizeof(config[0]); i++) {
-		if (sqlite3_db_config(db, config[i].option, config[i].value,
-			    NULL) != SQLITE_OK)
-			return false;
-	}
-	(void)sqlite3_limit(
-		db, SQLITE_LIMIT_LENGTH, REGISTRY_TEXT_MAX + 1048576);
-	return true;
-}
-
 static bool configure_reader(struct registry *r)
 {
 	return sqlite3_db_config(r->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1,
@@ -101,9 +55,9 @@ static bool open_db(struct registry *r, struct err *e)
 		vfs = reader_vfs_name(r->vfs);
 	}
 	/* readonly_shm: a reader leaves -shm alone even if it could write. */
-	uri = reg_uri(r->path, r->mode == REGISTRY_WRITE
-				       ? "?mode=rw"
-				       : "?mode=ro&readonly_shm=1");
+	uri = db_uri(r->path, r->mode == REGISTRY_WRITE
+				      ? "?mode=rw"
+				      : "?mode=ro&readonly_shm=1");
 	if (uri == NULL)
 		return reg_no_memory(e);
 	flags |= r->mode == REGISTRY_WRITE ? SQLITE_OPEN_READWRITE
@@ -112,7 +66,7 @@ static bool open_db(struct registry *r, struct err *e)
 	free(uri);
 	if (r->db == NULL)
 		return reg_no_memory(e);
-	if (rc != SQLITE_OK || !harden(r->db))
+	if (rc != SQLITE_OK || !db_harden(r->db, REGISTRY_TEXT_MAX + 1048576))
 		return reg_fail(r, e);
 	if (r->mode != REGISTRY_WRITE)
 		return configure_reader(r) || reg_fail(r, e);
@@ -141,42 +95,6 @@ bool reg_wal(struct registry *r, struct err *e)
 	return sqlite3_exec(r->db, "PRAGMA journal_mode = WAL", NULL, NULL,
 		       NULL) == SQLITE_OK ||
 	       reg_fail(r, e);
-}
-
-/* By path: opening the file a second time would drop SQLite's locks when that
- * descriptor is closed. */
-bool reg_share(const char *path, struct err *e)
-{
-	static const char *const suffix[] = {"", "-wal", "-shm"};
-	const char *slash = strrchr(path, '/');
-	size_t len = strlen(path), dir_len = 0;
-	struct stat dir, st;
-	char *name = malloc(len + 8);
-	bool ok = true;
-
-	if (name == NULL)
-		return reg_no_memory(e);
-	if (slash != NULL)
-		dir_len = slash == path ? 1 : (size_t)(slash - path);
-	(void)snprintf(name, len + 8, "%.*s", slash != NULL ? (int)dir_len : 1,
-		slash != NULL ? path : ".");
-	ok = stat(name, &dir) == 0;
-	for (size_t i = 0; ok && i < 3; i++) {
-		(void)snprintf(name, len + 8, "%s%s", path, suffix[i]);
-		if (lstat(name, &st) != 0 || !S_ISREG(st.st_mode))
-			continue;
-		ok = (st.st_gid == dir.st_gid ||
-			     lchown(name, (uid_t)-1, dir.st_gid) == 0) &&
-		     ((st.st_mode & 07777) == 0640 || chmod(name, 0640) == 0);
-	}
-	if (!ok)
-		err_set(e, ERR_ENVIRONMENT,
-			"cannot give %s the group of its folder and mode 0640, "
-			"so the broker could not read it; run weir as root, or "
-			"give the folder one of your groups",
-			name);
-	free(name);
-	return ok;
 }
 
 /* LOCKED: the caller has the folder's lock. */
@@ -236,7 +154,7 @@ bool registry_open(const char *path, enum registry_mode mode,
 		return false;
 	if (!reg_check_schema(r, e) ||
 		(mode == REGISTRY_WRITE &&
-			(!reg_wal(r, e) || !reg_share(path, e)))) {
+			(!reg_wal(r, e) || !db_share(path, e)))) {
 		registry_close(&r);
 		return false;
 	}

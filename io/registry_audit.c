@@ -189,7 +189,7 @@ static bool walk_row(struct walk *w, sqlite3_stmt *st, struct err *e)
 	if (w->bad_seq != 0)
 		return true;
 	whole = read_row(st, &a, prev);
-	if (!whole && reg_starved(sqlite3_db_handle(st)))
+	if (!whole && db_starved(sqlite3_db_handle(st)))
 		return reg_no_memory(e);
 	if (!whole || a.seq != w->seq + 1 ||
 		memcmp(prev, w->hash, sizeof(prev)) != 0) {

@@ -96,16 +96,11 @@ bool reg_fail(struct registry *r, struct err *e)
 	}
 }
 
-bool reg_starved(sqlite3 *db)
-{
-	return (sqlite3_errcode(db) & 0xff) == SQLITE_NOMEM;
-}
-
 bool reg_damaged(
 	struct registry *r, struct err *e, const char *what, const char *column)
 {
 	/* Who hears of damage restores a backup: not for want of memory. */
-	if (reg_starved(r->db))
+	if (db_starved(r->db))
 		return reg_no_memory(e);
 	return err_set(e, ERR_ENVIRONMENT,
 		"%s is damaged: %s: column %s; put a backup in its place",
@@ -114,32 +109,11 @@ bool reg_damaged(
 
 /* -------------------------------------------------------------- statements */
 
-static int bind_one(sqlite3_stmt *st, int i, const struct val *v)
-{
-	switch (v->kind) {
-	case VAL_INT:
-		return sqlite3_bind_int64(st, i, v->i);
-	case VAL_TEXT:
-		return sqlite3_bind_text64(st, i, v->s.n != 0 ? v->s.p : "",
-			v->s.n, SQLITE_STATIC, SQLITE_UTF8);
-	case VAL_BLOB:
-		return sqlite3_bind_blob64(
-			st, i, v->s.p, v->s.n, SQLITE_STATIC);
-	case VAL_NULL:
-	default:
-		return sqlite3_bind_null(st, i);
-	}
-}
-
 /* A bind that fails must not become a look-up of NULL: "not barred". */
 static bool bind_all(struct registry *r, sqlite3_stmt *st, const struct val *v,
 	size_t n, struct err *e)
 {
-	for (size_t i = 0; i < n; i++) {
-		if (bind_one(st, (int)i + 1, &v[i]) != SQLITE_OK)
-			return reg_fail(r, e);
-	}
-	return true;
+	return db_bind(st, v, n) == SQLITE_OK || reg_fail(r, e);
 }
 
 bool reg_prepare(struct registry *r, const char *sql, const struct val *v,
@@ -207,51 +181,6 @@ bool reg_run(struct registry *r, enum stmt id, const struct val *v, size_t n,
 		return false;
 	if (row != NULL)
 		reg_done(row);
-	return true;
-}
-
-/* ----------------------------------------------------------------- columns */
-
-bool col_int(sqlite3_stmt *st, int i, int64_t *out)
-{
-	if (sqlite3_column_type(st, i) != SQLITE_INTEGER)
-		return false;
-	*out = sqlite3_column_int64(st, i);
-	return true;
-}
-
-bool col_text(sqlite3_stmt *st, int i, size_t max, struct str *out)
-{
-	const void *p;
-	size_t n;
-
-	if (sqlite3_column_type(st, i) != SQLITE_TEXT)
-		return false;
-	p = sqlite3_column_text(st, i);
-	n = (size_t)sqlite3_column_bytes(st, i);
-	if (p == NULL || n > max || memchr(p, '\0', n) != NULL)
-		return false;
-	*out = (struct str){p, n};
-	return true;
-}
-
-bool col_copy(sqlite3_stmt *st, int i, char *out, size_t cap)
-{
-	struct str s;
-
-	if (!col_text(st, i, cap - 1, &s))
-		return false;
-	memcpy(out, s.p, s.n);
-	out[s.n] = '\0';
-	return true;
-}
-
-bool col_blob(sqlite3_stmt *st, int i, uint8_t out[static FINGERPRINT_LEN])
-{
-	if (sqlite3_column_type(st, i) != SQLITE_BLOB ||
-		sqlite3_column_bytes(st, i) != FINGERPRINT_LEN)
-		return false;
-	memcpy(out, sqlite3_column_blob(st, i), FINGERPRINT_LEN);
 	return true;
 }
 

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the registry's own files share: the handle, every statement, and
- * helpers that bind, step and read columns without trusting what they find.
+ * helpers that bind and step.
  * For io/registry*.c and their tests only.
  */
 #ifndef IO_REGISTRY_PRIVATE_H
 #define IO_REGISTRY_PRIVATE_H
 
+#include "io/db.h"
 #include "io/registry.h"
 #include "io/registry_backup.h"
 
 #include <cjson/cJSON.h>
-#include <sqlite3.h>
 
 #define REGISTRY_BUSY_MS   5000    /* how long a writer is waited for */
 #define REGISTRY_ACTOR_MAX 63      /* bytes */
@@ -137,9 +137,6 @@ struct registry {
 
 /* Says what SQLite's last error means and what to do. Returns false. */
 bool reg_fail(struct registry *r, struct err *e);
-/* True when DB's last call found no memory: a text that could not be fetched
- * for it looks like one of another type. */
-bool reg_starved(sqlite3 *db);
 /* WHAT ("device 'x'") cannot be what the registry wrote, unless it was only
  * memory that was missing. Returns false. */
 bool reg_damaged(struct registry *r, struct err *e, const char *what,
@@ -158,12 +155,6 @@ MUST bool reg_open_locked(
 	const char *path, struct registry **out, struct err *e);
 MUST bool reg_check_schema(struct registry *r, struct err *e);
 MUST bool reg_wal(struct registry *r, struct err *e);
-/* Gives the file and what SQLite puts beside it the folder's group and mode
- * 0640, so that the broker's user reads all three. */
-MUST bool reg_share(const char *path, struct err *e);
-/* PATH as a URI of SQLite's with QUERY ("?mode=ro"). Given: free(). NULL: no
- * memory. */
-char *reg_uri(const char *path, const char *query);
 
 /* The folder of PATH, open; close() it. */
 MUST bool reg_folder(const char *path, int *fd, struct err *e);
@@ -185,33 +176,6 @@ void reg_remove(const char *path);
 
 /* ------------------------------------------------------------- statements */
 
-struct val {
-	enum { VAL_NULL = 0, VAL_INT, VAL_TEXT, VAL_BLOB } kind;
-	int64_t i;
-	struct str s; /* borrowed until the statement is done */
-};
-#define V_NULL                                                                 \
-	{                                                                      \
-		.kind = VAL_NULL                                               \
-	}
-#define V_INT(x)                                                               \
-	{                                                                      \
-		.kind = VAL_INT, .i = (x)                                      \
-	}
-#define V_TEXT(x)                                                              \
-	{                                                                      \
-		.kind = VAL_TEXT, .s = (x)                                     \
-	}
-#define V_BLOB(ptr)                                                            \
-	{                                                                      \
-		.kind = VAL_BLOB, .s = {(const char *)(ptr), FINGERPRINT_LEN } \
-	}
-/* Two arguments: the values and how many. */
-#define VALS(...)                                                              \
-	(const struct val[]){__VA_ARGS__},                                     \
-		sizeof((const struct val[]){__VA_ARGS__}) / sizeof(struct val)
-#define NO_VALS NULL, 0
-
 /* Prepares, for a scan: sqlite3_finalize *out. */
 MUST bool reg_prepare(struct registry *r, const char *sql, const struct val *v,
 	size_t n, sqlite3_stmt **out, struct err *e);
@@ -226,17 +190,6 @@ void reg_done(sqlite3_stmt *st);
 /* Runs the kept statement ID, which gives no row. */
 MUST bool reg_run(struct registry *r, enum stmt id, const struct val *v,
 	size_t n, struct err *e);
-
-/* ---------------------------------------------------------------- columns */
-
-/* True only when column I has the type and, where given, at most MAX bytes
- * without a NUL (exactly N for a blob). *out of col_text is lent until ST
- * steps. */
-bool col_int(sqlite3_stmt *st, int i, int64_t *out);
-bool col_text(sqlite3_stmt *st, int i, size_t max, struct str *out);
-/* Into OUT of CAP bytes, NUL terminated. */
-bool col_copy(sqlite3_stmt *st, int i, char *out, size_t cap);
-bool col_blob(sqlite3_stmt *st, int i, uint8_t out[static FINGERPRINT_LEN]);
 
 /* ------------------------------------------------- the write transaction */
 

@@ -112,7 +112,7 @@ static bool make_copy(struct restore *x, struct err *e)
 static bool copy_from(struct restore *x, char *from, struct err *e)
 {
 	struct registry source = {.path = from, .mode = REGISTRY_READ};
-	char *uri = reg_uri(from, "?mode=ro&immutable=1");
+	char *uri = db_uri(from, "?mode=ro&immutable=1");
 	bool done;
 
 	if (uri == NULL)
@@ -145,7 +145,7 @@ static bool examine(struct restore *x, const char *from, struct err *e)
 	x->r->path = name;
 	done = reg_examine(x->r, &x->found, e) && reg_wal(x->r, e);
 	x->r->path = own;
-	done = done && reg_share(x->copy, e);
+	done = done && db_share(x->copy, e);
 	free(name);
 	if (done && x->found.bad_seq != 0)
 		done = err_set(e, ERR_ENVIRONMENT,

@@ -194,7 +194,7 @@ static bool make_file(const char *path, struct err *e)
 
 	if (fd >= 0) {
 		(void)close(fd);
-		return reg_share(path, e);
+		return db_share(path, e);
 	}
 	if (errno == EEXIST)
 		return true;
@@ -268,7 +268,7 @@ bool registry_create(
 
 	if (!make_file(path, e) || !reg_open(path, REGISTRY_WRITE, &r, e))
 		return false;
-	ok = create(r, actor, now_s, e) && reg_share(path, e);
+	ok = create(r, actor, now_s, e) && db_share(path, e);
 	registry_close(&r);
 	return ok;
 }
