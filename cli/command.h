@@ -54,7 +54,7 @@ extern const struct command init_commands[], device_commands[],
 	ca_commands[], cert_commands[], policy_commands[], explain_commands[],
 	registry_commands[], doctor_commands[], backup_commands[],
 	usage_commands[], tail_commands[], top_commands[], enroll_commands[],
-	learn_commands[];
+	learn_commands[], token_commands[];
 
 /* The exit status for a failure of CODE (docs/CLI.md). */
 int cli_status(enum err_code code);

@@ -34,6 +34,7 @@ static const struct command *const FAMILIES[] = {
 	top_commands,
 	usage_commands,
 	tail_commands,
+	token_commands,
 	audit_commands,
 };
 static const struct commands ALL = {

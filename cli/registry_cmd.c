@@ -5,6 +5,7 @@
 #include "cli/meter_view.h"
 #include "cli/output.h"
 #include "cli/wait.h"
+#include "io/registry_token.h"
 #include "io/values.h"
 
 #include <inttypes.h>
@@ -26,6 +27,8 @@ struct acceptance {
 	struct lost *lost;            /* METER_OUTCOMES of them */
 	size_t n_lost;
 	int64_t lost_changes;
+	char *tokens; /* names of those valid in it, each with its NUL */
+	size_t tokens_len;
 	struct err *e;
 	bool failed;
 };
@@ -76,6 +79,32 @@ static bool note_time(void *ctx, const struct audit_row *row)
 	return true;
 }
 
+struct named {
+	int64_t now_s;
+	FILE *out;
+};
+
+static bool add_token(void *ctx, const struct token *t)
+{
+	const struct named *x = ctx;
+
+	if (token_state(t, x->now_s) == TOKEN_VALID)
+		(void)fwrite(t->name, 1, strlen(t->name) + 1, x->out);
+	return true;
+}
+
+/* Which of them were revoked since nobody can tell from here. */
+static bool read_tokens(const struct cli *c, struct acceptance *a)
+{
+	struct named x = {.now_s = c->now_s};
+	bool ok;
+
+	x.out = need_stream(&a->tokens, &a->tokens_len);
+	ok = registry_tokens(a->r, add_token, &x, a->e);
+	need_stream_end(x.out);
+	return ok;
+}
+
 static bool look(const struct cli *c, struct acceptance *a, struct err *e)
 {
 	if (!registry_heads(a->r, &a->heads, e) ||
@@ -95,7 +124,7 @@ static bool look(const struct cli *c, struct acceptance *a, struct err *e)
 	a->lost_changes = a->seen.applied_change - a->was.change_seq;
 	if (a->lost_changes < 0)
 		a->lost_changes = 0;
-	return registry_audit(a->r, 0, note_time, a, e) &&
+	return registry_audit(a->r, 0, note_time, a, e) && read_tokens(c, a) &&
 	       meter_view_changes(c, a->was.change_seq, add_lost, a, e) &&
 	       !a->failed;
 }
@@ -123,6 +152,10 @@ static void tell(const struct cli *c, const struct acceptance *a)
 			a->lost[i].id,
 			a->lost[i].status[0] != '\0' ? a->lost[i].status
 						     : "unknown");
+	for (size_t i = 0; i < a->tokens_len; i += strlen(a->tokens + i) + 1)
+		print_note("warning: token %s is valid in this registry; if it "
+			   "was revoked since: weir token revoke %s",
+			a->tokens + i, a->tokens + i);
 	print_note("what cannot be known from here: certificates revoked or "
 		   "issued, keys reported as compromised, devices added, "
 		   "suspended, quarantined or retired, and policies applied "
@@ -136,7 +169,7 @@ static void tell(const struct cli *c, const struct acceptance *a)
 static void print_json(
 	const struct acceptance *a, bool accepted, const struct wait_result *w)
 {
-	cJSON *o = json_new(), *lost;
+	cJSON *o = json_new(), *lost, *tokens;
 
 	json_bool(o, "accepted", accepted);
 	json_int(o, "revision", a->heads.revision);
@@ -154,6 +187,9 @@ static void print_json(
 						     : NULL);
 		json_push(lost, d);
 	}
+	tokens = json_array(o, "tokens");
+	for (size_t i = 0; i < a->tokens_len; i += strlen(a->tokens + i) + 1)
+		json_push(tokens, cJSON_CreateString(a->tokens + i));
 	if (w != NULL)
 		wait_json(o, w);
 	json_print(o);
@@ -229,6 +265,7 @@ static bool run_accept(struct cli *c, struct err *e)
 	done = accept(c, &a, e);
 	registry_close(&a.r);
 	free(a.lost);
+	free(a.tokens);
 	return done;
 }
 

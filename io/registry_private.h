@@ -27,6 +27,7 @@
 #define CREDENTIAL_COLUMNS                                                     \
 	"fingerprint, spki, device_id, serial, issuer, not_before_s, "         \
 	"not_after_s, status, revoked_s, reason, revision"
+#define TOKEN_COLUMNS "name, rights, created_s, expires_s, revoked_s, revision"
 
 /* X(name, sql): what is prepared once and kept. */
 #define REGISTRY_STATEMENTS(X)                                                 \
@@ -103,6 +104,15 @@
 			 "FROM policy ORDER BY revision DESC LIMIT 1")         \
 	X(POLICY_ADD, "INSERT INTO policy (revision, t_s, actor, text, hash) " \
 		      "VALUES (?1, ?2, ?3, ?4, ?5)")                           \
+	X(TOKEN_TABLE, "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND " \
+		       "name = 'token'")                                       \
+	X(TOKEN, "SELECT " TOKEN_COLUMNS ", hash FROM token WHERE hash = ?1")  \
+	X(TOKEN_NAME, "SELECT " TOKEN_COLUMNS " FROM token WHERE name = ?1")   \
+	X(TOKEN_ADD, "INSERT INTO token (name, hash, rights, created_s, "      \
+		     "expires_s, revoked_s, revision) VALUES (?1, ?2, ?3, "    \
+		     "?4, ?5, 0, ?6)")                                         \
+	X(TOKEN_REVOKE, "UPDATE token SET revoked_s = ?2, revision = ?3 "      \
+			"WHERE name = ?1")                                     \
 	X(AUDIT_ADD, "INSERT INTO audit (seq, t_s, actor, action, device_id, " \
 		     "detail, prev, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, "    \
 		     "?7, ?8)")

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A row of device or credential that the registry did not write: any type and
- * any bytes in each column, through tables without constraints. The first
- * byte's lowest bit chooses the table; each column then is { type 1, length 1,
- * bytes }. Oracle: a look-up errs, or what it gives keeps every rule of core/.
+ * A row of device, credential or token that the registry did not write: any
+ * type and any bytes in each column, through tables without constraints. The
+ * first byte modulo 3 chooses the table; each column then is { type 1, length
+ * 1, bytes }. Oracle: a look-up errs, or what it gives keeps every rule of core/.
  */
 #include "core/utf8.h"
-#include "io/registry.h"
+#include "io/registry_token.h"
 #include "tests/support/check.h"
 
 #include <sqlite3.h>
@@ -18,11 +18,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static struct {
 	char dir[64], path[80];
 	sqlite3 *db;         /* writes what the registry would not */
-	sqlite3_stmt *st[2]; /* by table */
+	sqlite3_stmt *st[3]; /* by table */
 	struct registry *r;
 } fx;
 
-static const int n_columns[2] = {14, 11};
+static const int n_columns[3] = {14, 11, 7};
 
 static void remove_all(void)
 {
@@ -30,7 +30,7 @@ static void remove_all(void)
 	char name[96];
 
 	registry_close(&fx.r);
-	for (size_t i = 0; i < 2; i++)
+	for (size_t i = 0; i < 3; i++)
 		(void)sqlite3_finalize(fx.st[i]);
 	(void)sqlite3_close(fx.db);
 	for (size_t i = 0; i < 3; i++) {
@@ -64,10 +64,13 @@ static void setup(void)
 		      " created_s, updated_s, revision, mode);"
 		      "CREATE TABLE credential (fingerprint, spki, device_id,"
 		      " serial, issuer, not_before_s, not_after_s, status,"
-		      " revoked_s, reason, revision)",
+		      " revoked_s, reason, revision);"
+		      "CREATE TABLE token (hash, name, rights, created_s,"
+		      " expires_s, revoked_s, revision)",
 		      NULL, NULL, NULL) == SQLITE_OK);
 	prepare(0, "INSERT INTO device VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
 	prepare(1, "INSERT INTO credential VALUES (?,?,?,?,?,?,?,?,?,?,?)");
+	prepare(2, "INSERT INTO token VALUES (?,?,?,?,?,?,?)");
 	CHECK(registry_open(fx.path, REGISTRY_READ, &fx.r, &e));
 	(void)atexit(remove_all);
 }
@@ -127,6 +130,15 @@ static bool each_credential(void *ctx, const struct credential *c)
 	return true;
 }
 
+static bool each_token(void *ctx, const struct token *t)
+{
+	CHECK(strnlen(t->name, sizeof(t->name)) < sizeof(t->name));
+	CHECK(token_name_valid(str_from(t->name)));
+	CHECK(t->right == TOKEN_READ || t->right == TOKEN_ACT);
+	++*(int *)ctx;
+	return true;
+}
+
 /* ----------------------------------------------------------------- look-ups */
 
 static void look_up_device(const char *id)
@@ -172,6 +184,25 @@ static void look_up_credential(const uint8_t fp[static FINGERPRINT_LEN])
 		return;
 	CHECK(memcmp(c.fingerprint, fp, FINGERPRINT_LEN) == 0);
 	(void)each_credential(&n, &c);
+}
+
+static void look_up_token(const uint8_t hash[static TOKEN_HASH])
+{
+	struct token t;
+	struct err e = {0};
+	bool found = false, ok;
+	int n = 0;
+
+	ok = registry_tokens(fx.r, each_token, &n, &e);
+	CHECK(ok ? n == 1 : n == 0 && check_report(&e));
+	memset(&t, 0x5A, sizeof(t));
+	if (!registry_token_find(fx.r, hash, 0, &t, &found, &e)) {
+		CHECK(check_report(&e) && !ok && !found);
+		return;
+	}
+	CHECK(!found || ok);
+	if (found)
+		(void)each_token(&n, &t);
 }
 
 /* --------------------------------------------------------------- the input */
@@ -238,15 +269,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	if (fx.db == NULL)
 		setup();
-	table = data[0] & 1;
+	table = data[0] % 3;
 	memset(key, 0, sizeof(key));
 	insert(table, (struct str){(const char *)data + 1, size - 1}, key);
 	memcpy(fp, key, sizeof(fp));
 	if (table == 0)
 		look_up_device(key);
-	else
+	else if (table == 1)
 		look_up_credential(fp);
-	CHECK(sqlite3_exec(fx.db, "DELETE FROM device; DELETE FROM credential",
+	else
+		look_up_token(fp);
+	CHECK(sqlite3_exec(fx.db,
+		      "DELETE FROM device; DELETE FROM credential; "
+		      "DELETE FROM token",
 		      NULL, NULL, NULL) == SQLITE_OK);
 	return 0;
 }

@@ -51,6 +51,8 @@ WRITES = {
     "cert bulk": ["cert", "bulk", "d{n}.csv", "--out", "state/b{n}"],
     "cert import": ["cert", "import", "other-{n}.crt", "--id-from", "cn",
                     "--class", "meter"],
+    "token add": ["token", "add", "new-{n}"],
+    "token revoke": ["token", "revoke", "gone-{n}"],
     "policy apply": ["policy", "apply", "p{n}.json", "--yes"],
     "policy rollback": ["policy", "rollback", "--to", "{m}", "--yes"],
 }
@@ -71,7 +73,7 @@ def test_every_writing_command_is_here():
              "device export",
              "cert show", "cert list", "policy check", "policy diff",
              "policy import-acl", "policy show", "policy history", "explain",
-             "audit list",
+             "audit list", "token list",
              "audit verify", "audit head", "ca init", "ca import", "ca server",
              "ca show", "cert retire-old", "top", "tail", "usage",
              "cert enroll", "policy seen", "policy learn", "policy try"}
@@ -103,6 +105,8 @@ def prepare(folder, name):
     for n in range(ROUNDS):
         if name in ("device remove", "retire", "cert revoke"):
             w.ok("device", "add", f"gone-{n}", "--class", "meter")
+        if name == "token revoke":
+            w.ok("token", "add", f"gone-{n}")
         if name == "cert revoke":
             w.ok("cert", "issue", f"gone-{n}", "--out", "certs")
         if name in ("cert add", "cert import"):
@@ -130,7 +134,8 @@ def command(w, name, n):
 def state_of(w):
     """All that the registry holds."""
     return w.ok("--json", "device", "list") + w.ok("--json", "cert", "list") + \
-        w.ok("audit", "head") + w.ok("policy", "history")
+        w.ok("audit", "head") + w.ok("policy", "history") + \
+        w.ok("token", "list")
 
 
 def whole(w):

@@ -12,6 +12,7 @@ That a search of the memory would find it is shown by a search while it is there
 """
 
 import base64
+import hashlib
 import os
 import pathlib
 import re
@@ -23,7 +24,7 @@ from cli_support import WEIR, make, openssl
 from harness import DEADLINE_S, eventually
 from softhsm import PIN, Token
 
-SYSCALLS = {"link": 86, "exit_group": 231}
+SYSCALLS = {"write": 1, "link": 86, "exit_group": 231}
 """Their numbers on x86-64."""
 
 SANITIZED = b"__asan_init" in pathlib.Path(WEIR).read_bytes()
@@ -216,6 +217,48 @@ def test_registry_and_output(weir, kind):
         assert found(secrets, b"".join(said).lower()
                      + b"".join(said)) == set()
         assert found(secrets, key.read_bytes()), "the search is blind"
+
+
+def secrets_of_token(token):
+    """The token, what is random of it, and its hex."""
+    raw = base64.urlsafe_b64decode(token.removeprefix("weir_") + "=")
+    assert len(raw) == 32 and re.fullmatch(r"weir_[A-Za-z0-9_-]{43}", token)
+    return {b"text": token.removeprefix("weir_").encode(), b"bytes": raw,
+            b"hex": raw.hex().encode()}
+
+
+@pytest.mark.parametrize("json_flag", [[], ["--json"]])
+def test_token(weir, json_flag):
+    """Written once, to standard output alone; the memory holds it while it is
+    written, and no longer."""
+    command = [*json_flag, "token", "add", "ops", "--rights", "act"]
+
+    def token_in(log):
+        lines = [x for x in log.splitlines() if "weir_" in x]
+        assert len(lines) == 1 and re.search(r"\bwrite\(1, ", lines[0]), lines
+        return re.search(r"weir_[A-Za-z0-9_-]{43}", lines[0])[0]
+
+    t = Traced(weir, *command, at="exit_group")
+    memory = t.memory()
+    t.kill()
+    token = token_in(t.log.read_text())
+    assert b"ops" in memory, "the search is blind"
+    assert found(secrets_of_token(token), memory) == set()
+    weir.ok("token", "revoke", "ops")
+    for path in sorted((weir.folder / "state").glob("registry.db*")):
+        assert found(secrets_of_token(token), path.read_bytes()) == set(), path
+    said = weir.ok("--json", "token", "list") + weir.ok("--json", "audit", "list")
+    assert found(secrets_of_token(token), said.encode()) == set()
+    assert hashlib.sha256(token.encode()).digest() in b"".join(
+        x.read_bytes() for x in (weir.folder / "state").glob("registry.db*"))
+
+
+def test_token_is_in_memory_while_it_is_written(weir):
+    t = Traced(weir, "token", "add", "ops", at="write")
+    memory = t.memory()
+    t.kill()
+    there, = set(re.findall(rb"weir_[A-Za-z0-9_-]{43}", memory))
+    assert found(secrets_of_token(there.decode()), memory) >= {b"text", b"bytes"}
 
 
 def test_pin(weir, tmp_path, monkeypatch):

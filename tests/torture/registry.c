@@ -4,7 +4,7 @@
  * its audit holds, and a change is in it whole if the commit said so, or not
  * at all.
  */
-#include "io/registry.h"
+#include "io/registry_token.h"
 #include "tests/support/check.h"
 #include "tests/torture/alloc.h"
 #include "tests/torture/torture.h"
@@ -78,8 +78,16 @@ static struct credential credential(const char *id, uint8_t fill)
 
 #define ICCID_1 "8988211000000530082"
 
+static struct token token(const char *name)
+{
+	struct token t = {.right = TOKEN_ACT};
+
+	(void)snprintf(t.name, sizeof(t.name), "%s", name);
+	return t;
+}
+
 /* dev-1 with a site and one good credential; dev-2 suspended, its key
- * compromised. */
+ * compromised; a token, whose hash is that key. */
 static void model_make(void)
 {
 	struct attr site = {STR("site"), STR("leeds")};
@@ -87,6 +95,7 @@ static void model_make(void)
 	struct device two = device("dev-2", NULL);
 	struct credential c1 = credential("dev-1", 1);
 	struct credential c2 = credential("dev-2", 2);
+	struct token ops = token("ops");
 	struct registry *r = NULL;
 	struct err e = {0};
 	int64_t seq;
@@ -104,6 +113,7 @@ static void model_make(void)
 	ok(registry_device_status(
 		   r, STR("dev-2"), DEVICE_SUSPENDED, "lost", 0, &e),
 		&e);
+	ok(registry_token_add(r, &ops, c2.spki, &e), &e);
 	ok(registry_commit(r, &seq, &e), &e);
 	registry_close(&r);
 	(void)atexit(model_remove);
@@ -204,6 +214,7 @@ static bool change_all(struct registry *r, struct err *e)
 	struct device three = device("dev-3", NULL);
 	struct device one = device("dev-1", ICCID_1);
 	struct credential c = credential("dev-3", 3);
+	struct token grafana = token("grafana");
 	int64_t revision = 0;
 
 	one.attrs = &site;
@@ -220,6 +231,8 @@ static bool change_all(struct registry *r, struct err *e)
 	       torture_done(registry_policy_put(r, STR(POLICY_2),
 				    "policy.apply", &revision, e),
 		       e) &&
+	       torture_done(registry_token_add(r, &grafana, c.spki, e), e) &&
+	       torture_done(registry_token_revoke(r, STR("ops"), e), e) &&
 	       torture_done(registry_meta_set(r, "k", "v", e), e);
 }
 
@@ -247,8 +260,10 @@ static void change_run(void)
 
 static void change_after(void)
 {
+	struct credential key = credential("dev-3", 3);
 	struct registry *r = sound();
 	struct device d;
+	struct token t;
 	struct err e = {0};
 	struct registry_heads heads;
 	bool found = false;
@@ -263,6 +278,8 @@ static void change_after(void)
 	CHECK(str_eq(
 		d.attrs[0].value, fx.committed ? STR("york") : STR("leeds")));
 	device_fini(&d);
+	ok(registry_token_find(r, key.spki, 0, &t, &found, &e), &e);
+	CHECK(found == fx.committed);
 	ok(registry_heads(r, &heads, &e), &e);
 	CHECK((heads.policy_revision > 1) == fx.committed);
 	registry_close(&r);
@@ -398,6 +415,32 @@ static void look_up_found(struct registry *r, struct err *e)
 		CHECK(n == 2);
 }
 
+static bool count_token(void *ctx, const struct token *t)
+{
+	CHECK(strcmp(t->name, "ops") == 0 && t->right == TOKEN_ACT);
+	++*(int *)ctx;
+	return true;
+}
+
+static void look_up_tokens(struct registry *r, struct err *e)
+{
+	struct credential is = credential("dev-2", 2);
+	bool found = false, any = false;
+	struct token t;
+	int n = 0;
+
+	if (honest(registry_token_find(r, is.spki, 2, &t, &found, e), e))
+		CHECK(found && token_state(&t, NOW) == TOKEN_VALID);
+	memset(is.spki, 9, sizeof(is.spki));
+	found = false;
+	if (honest(registry_token_find(r, is.spki, 2, &t, &found, e), e))
+		CHECK(!found);
+	if (honest(registry_token_any(r, NOW, 2, &any, e), e))
+		CHECK(any);
+	if (honest(registry_tokens(r, count_token, &n, e), e))
+		CHECK(n == 1);
+}
+
 static void look_up_run(void)
 {
 	struct registry *r = NULL;
@@ -412,6 +455,7 @@ static void look_up_run(void)
 	look_up_lists(r, &e);
 	look_up_found(r, &e);
 	look_up_policy(r, &e);
+	look_up_tokens(r, &e);
 	registry_close(&r);
 }
 
@@ -438,10 +482,10 @@ static void audit_run(void)
 	if (!honest(registry_open(fx.path, REGISTRY_READ, &r, &e), &e))
 		return;
 	if (honest(registry_audit(r, 0, count_entry, &n, &e), &e))
-		CHECK(n == 7);
+		CHECK(n == 8);
 	/* "Altered" is a grave word: not for want of memory. */
 	if (honest(registry_audit_verify(r, &bad, &entries, head, &e), &e))
-		CHECK(bad == 0 && entries == 7);
+		CHECK(bad == 0 && entries == 8);
 	registry_close(&r);
 }
 
