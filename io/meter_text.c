@@ -80,9 +80,7 @@ static bool may_follow(unsigned char first, unsigned char second)
 	}
 }
 
-/* Bytes of the well-formed character that S begins with: 0 when it is none;
- * more than S.n when S ends inside one. */
-static size_t character(struct str s)
+size_t text_character(struct str s)
 {
 	const unsigned char *p = (const unsigned char *)s.p;
 	size_t len = length(p[0]), i;
@@ -100,7 +98,7 @@ char *text_mend(struct str s, char *out)
 	size_t k = 0;
 
 	while (s.n != 0) {
-		size_t len = character(s);
+		size_t len = text_character(s);
 
 		if (len > s.n)
 			break;

@@ -24,6 +24,11 @@ void scaled_format(double n, char out[static SCALED_TEXT]);
 #define TIME_MS_TEXT 25
 void time_ms_format(int64_t unix_ms, char out[static TIME_MS_TEXT]);
 
+/* Bytes of the well-formed UTF-8 character that S, not empty, begins with: 0
+ * when it is none, or NUL; more than S.n when S ends inside one.
+ * Source: RFC 3629 §4. */
+size_t text_character(struct str s);
+
 /*
  * The well-formed text that S was cut from, as JSON may hold it: a character
  * cut off at the end is left out, any other malformed byte and NUL become

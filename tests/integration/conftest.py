@@ -6,6 +6,7 @@ import contextlib
 import pytest
 
 import clients
+import feed_support
 import harness
 import measured
 import policies
@@ -83,3 +84,10 @@ def paho(closing):
 def version(request):
     """The protocol level of MQTT 3.1.1 and 5."""
     return request.param
+
+
+@pytest.fixture(scope="module")
+def feed(fleet):
+    """A weir-feed that the tests of a file share."""
+    with feed_support.Feed(fleet) as f:
+        yield f

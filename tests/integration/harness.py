@@ -253,13 +253,80 @@ def websockets(fleet):
             f"keyfile {fleet.server_key}\nrequire_certificate true\n")
 
 
-class Broker:
+class Logged:
+    """A process of ours whose log, its standard error, is read as it comes."""
+
+    def __init__(self):
+        self.lines = []
+        self.cond = threading.Condition()
+        self.process = None
+
+    def run_logged(self, command, **more):
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE,
+                                        cwd="/", text=True, errors="replace",
+                                        **more)
+        self.reader = threading.Thread(target=self._read,
+                                       args=(self.process.stderr,))
+        self.reader.start()
+
+    def _read(self, stream):
+        for line in stream:
+            with self.cond:
+                self.lines.append(line.rstrip("\n"))
+                self.cond.notify_all()
+        with self.cond:
+            self.lines.append("(end of log)")
+            self.cond.notify_all()
+
+    def end(self, sig=None):
+        if sig is not None:
+            self.process.send_signal(sig)
+        status = self.process.wait(timeout=HALF_MINUTE_S)
+        self.reader.join(timeout=HALF_MINUTE_S)
+        self.process.stderr.close()
+        self.process = None
+        return status
+
+    def stop(self):
+        assert self.end(signal.SIGTERM) == 0, self.lines[-20:]
+
+    def kill(self):
+        self.end(signal.SIGKILL)
+
+    # -------------------------------------------------------------------- log
+
+    def mark(self):
+        with self.cond:
+            return len(self.lines)
+
+    def await_log(self, pattern, mark=0, timeout=DEADLINE_S):
+        """The first line from MARK on that matches, or fails."""
+        rx, end, at = re.compile(pattern), time.monotonic() + timeout, mark
+        with self.cond:
+            while True:
+                for at in range(at, len(self.lines)):
+                    if rx.search(self.lines[at]):
+                        return self.lines[at]
+                    assert self.lines[at] != "(end of log)", (
+                        f"it ended before: {pattern}\n"
+                        + "\n".join(self.lines[mark:]))
+                at = len(self.lines)
+                left = end - time.monotonic()
+                assert left > 0, (f"no line in {timeout} s: {pattern}\n"
+                                  + "\n".join(self.lines[mark:]))
+                self.cond.wait(left)
+
+    def logged(self, pattern, mark=0):
+        with self.cond:
+            return [x for x in self.lines[mark:] if re.search(pattern, x)]
+
+
+class Broker(Logged):
     """A mosquitto on a loopback port of its own, run as mosquitto."""
 
     def __init__(self, fleet, state=None, extra="", **directives):
-        self.fleet, self.lines = fleet, []
-        self.cond = threading.Condition()
-        self.process = None
+        super().__init__()
+        self.fleet = fleet
         # Bound and never listening: nobody else is given the port, and the
         # broker, which sets SO_REUSEADDR too, can have it.
         self.hold = socket.socket()
@@ -316,21 +383,8 @@ class Broker:
             command.append(f"LD_PRELOAD={preload}")
         command += os.environ.get("WEIR_BROKER_WRAPPER", "").split()
         command += [MOSQUITTO, "-c", str(self.conf)]
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE,
-                                        cwd="/", text=True, errors="replace")
-        self.reader = threading.Thread(target=self._read,
-                                       args=(self.process.stderr,))
-        self.reader.start()
+        self.run_logged(command)
         return self
-
-    def _read(self, stream):
-        for line in stream:
-            with self.cond:
-                self.lines.append(line.rstrip("\n"))
-                self.cond.notify_all()
-        with self.cond:
-            self.lines.append("(end of log)")
-            self.cond.notify_all()
 
     def start(self):
         mark = self.mark()
@@ -355,21 +409,6 @@ class Broker:
         assert self.end() != 0
         return "\n".join(self.lines[mark:])
 
-    def end(self, sig=None):
-        if sig is not None:
-            self.process.send_signal(sig)
-        status = self.process.wait(timeout=HALF_MINUTE_S)
-        self.reader.join(timeout=HALF_MINUTE_S)
-        self.process.stderr.close()
-        self.process = None
-        return status
-
-    def stop(self):
-        assert self.end(signal.SIGTERM) == 0, self.lines[-20:]
-
-    def kill(self):
-        self.end(signal.SIGKILL)
-
     def reload(self):
         mark = self.mark()
         self.process.send_signal(signal.SIGHUP)
@@ -391,27 +430,6 @@ class Broker:
 
     # -------------------------------------------------------------------- log
 
-    def mark(self):
-        with self.cond:
-            return len(self.lines)
-
-    def await_log(self, pattern, mark=0, timeout=DEADLINE_S):
-        """The first line from MARK on that matches, or fails."""
-        rx, end, at = re.compile(pattern), time.monotonic() + timeout, mark
-        with self.cond:
-            while True:
-                for at in range(at, len(self.lines)):
-                    if rx.search(self.lines[at]):
-                        return self.lines[at]
-                    assert self.lines[at] != "(end of log)", (
-                        f"the broker ended before: {pattern}\n"
-                        + "\n".join(self.lines[mark:]))
-                at = len(self.lines)
-                left = end - time.monotonic()
-                assert left > 0, (f"no line in {timeout} s: {pattern}\n"
-                                  + "\n".join(self.lines[mark:]))
-                self.cond.wait(left)
-
     def refused(self, action, reason, mark=0, **fields):
         """The line of a refusal, as a dict of its fields."""
         need = "".join(rf"(?=.* {k}={re.escape(str(v))}( |$))"
@@ -419,10 +437,6 @@ class Broker:
         line = self.await_log(rf"weir: refused {action}{need}", mark)
         return dict(x.split("=", 1) for x in
                     line.split(f"refused {action} ")[1].split(" "))
-
-    def logged(self, pattern, mark=0):
-        with self.cond:
-            return [x for x in self.lines[mark:] if re.search(pattern, x)]
 
     def applied(self):
         """Waits until all that the registry asks for is in force."""

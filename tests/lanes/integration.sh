@@ -6,5 +6,5 @@ set -euo pipefail
 # shellcheck source=tests/support/lib.sh
 . tests/support/lib.sh
 
-build_release weir mosquitto_weir
+build_release weir weir-feed mosquitto_weir
 run_pytest build

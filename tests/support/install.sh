@@ -18,6 +18,7 @@ build_packages=(
 	# mosquitto_plugin.h are in mosquitto-dev
 	libmosquitto-dev mosquitto-dev
 	libssl-dev libcjson-dev libsqlite3-dev libcmocka-dev
+	libwebsockets-dev
 	# what the quickstart runs: the broker, mosquitto_pub and _sub
 	mosquitto mosquitto-clients
 )

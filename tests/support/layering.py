@@ -109,7 +109,8 @@ def compiles_alone(header, flags):
 def main():
     files = sys.stdin.read().split()
     flags = subprocess.run(
-        ["pkg-config", "--cflags", "libcjson", "sqlite3", "libcrypto"],
+        ["pkg-config", "--cflags", "libcjson", "sqlite3", "libcrypto",
+         "libwebsockets"],
         check=True, capture_output=True, text=True).stdout.split()
     problems = []
     for path in files:

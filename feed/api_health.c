@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "feed/api_health.h"
+
+#include "feed/feed.h"
+
+void api_health(struct feed *f, const struct ask *q, struct answer *a)
+{
+	struct err e;
+
+	if (!ask_only(q, NULL, 0, &e)) {
+		answer_err(a, &e);
+		return;
+	}
+	json_open(&a->body, NULL, '{');
+	json_text(&a->body, "status", STR("ok"));
+	json_text(&a->body, "version", STR(WEIR_VERSION));
+	json_number(&a->body, "started_s", f->started_s);
+	json_open(&a->body, "broker", '{');
+	json_text(&a->body, "state",
+		str_from(broker_state_name(f->watch->meter.state)));
+	json_number(&a->body, "heartbeat_s", f->watch->meter.heartbeat_s);
+	json_close(&a->body, '}');
+	json_close(&a->body, '}');
+	json_line_end(&a->body);
+}

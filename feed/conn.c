@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "feed/conn.h"
+
+#include "feed/access.h"
+#include "feed/feed.h"
+#include "feed/log.h"
+#include "feed/reply.h"
+#include "feed/route.h"
+
+#include <openssl/ssl.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
+
+/* How long a state may last. An answer: without anything of it leaving. */
+#define HEAD_S   5
+#define BODY_S   10
+#define IDLE_S   30
+#define ANSWER_S 30
+#define LINGER_S 2
+
+/* What is handed to the kernel at once. libwebsockets copies what it does not
+ * take, so this bounds that copy. */
+#define WRITE_BYTES ((size_t)32768)
+
+/* What is still read, to be dropped, of who was answered already: closing a
+ * socket with bytes unread would reset it, and the answer could be lost. */
+#define LINGER_BYTES ((size_t)262144)
+
+/* A request and its answer. */
+struct exchange {
+	struct http_head head; /* lies in the connection's IN */
+	struct ask ask;
+	struct answer answer;
+	enum reply_body how;
+	bool bare;      /* HEAD: no body is sent */
+	bool close;     /* the connection ends after it */
+	bool body_left; /* to be sent */
+	bool asked;     /* more was */
+};
+
+/* ------------------------------------------------------------------- timing */
+
+static void on_timer(lws_sorted_usec_list_t *sul);
+
+static void set_timer(struct conn *c, int64_t seconds)
+{
+	lws_sul_schedule(lws_get_context(c->wsi), 0, &c->timer, on_timer,
+		(lws_usec_t)seconds * LWS_US_PER_SEC);
+}
+
+/* ---------------------------------------------------------------- the answer */
+
+static void exchange_free(struct conn *c)
+{
+	if (c->x == NULL)
+		return;
+	answer_free(&c->x->answer);
+	free(c->x);
+	c->x = NULL;
+}
+
+/* Begins to write the answer that X has. Nothing more is read before it has
+ * left. */
+static void send_answer(struct conn *c)
+{
+	struct exchange *x = c->x;
+	struct answer *a = &x->answer;
+
+	if (a->body.failed) {
+		answer_free(a);
+		answer_problem(a, 503, "out of memory; try again later");
+		a->retry_after_s = 10;
+	}
+	if (a->more != NULL)
+		x->how = x->head.minor ? REPLY_CHUNKED : REPLY_CLOSE;
+	x->close = x->close || a->close || x->head.close || c->stopping ||
+		   x->how == REPLY_CLOSE;
+	x->body_left =
+		!x->bare && reply_has_body(a->status != 0 ? a->status : 200);
+	reply_head(a, x->how, x->close, (int64_t)time(NULL), &c->out);
+	c->state = CONN_ANSWER;
+	set_timer(c, ANSWER_S);
+	(void)lws_rx_flow_control(c->wsi, 0);
+	(void)lws_callback_on_writable(c->wsi);
+}
+
+static bool begin_exchange(struct conn *c)
+{
+	if (c->x == NULL)
+		c->x = calloc(1, sizeof(*c->x));
+	return c->x != NULL;
+}
+
+/* A request that cannot be understood is answered, and the connection ends:
+ * where the next one would begin is not known. */
+static bool refuse(struct conn *c, const struct http_refusal *r)
+{
+	if (!begin_exchange(c))
+		return false;
+	c->x->close = true;
+	answer_problem(&c->x->answer, r->status, "%s", r->why);
+	send_answer(c);
+	return true;
+}
+
+/* The next of what the answer has, into the empty OUT. *end: nothing is
+ * left. */
+static bool next_piece(struct conn *c, bool *end)
+{
+	struct exchange *x = c->x;
+	struct answer *a = &x->answer;
+	struct text swap = c->out;
+	enum answer_more more = ANSWER_MORE;
+
+	*end = !x->body_left;
+	if (*end)
+		return true;
+	if (x->how == REPLY_LENGTH) {
+		c->out = a->body;
+		a->body = swap;
+		x->body_left = false;
+		return true;
+	}
+	/* The first piece may be there before it is asked for. */
+	if (x->asked || a->body.n == 0)
+		more = a->more(a);
+	x->body_left = more == ANSWER_MORE;
+	x->asked = true;
+	if (more == ANSWER_BROKEN || a->body.failed)
+		return false;
+	if (x->how == REPLY_CHUNKED)
+		reply_chunk(&c->out, (struct str){a->body.p, a->body.n});
+	else
+		text_add(&c->out, (struct str){a->body.p, a->body.n});
+	text_clear(&a->body);
+	if (!x->body_left && x->how == REPLY_CHUNKED)
+		reply_last_chunk(&c->out);
+	return true;
+}
+
+/* --------------------------------------------------------------- the request */
+
+static void answer_request(struct conn *c)
+{
+	struct exchange *x = c->x;
+	struct err e;
+
+	x->bare = x->head.method == ASK_HEAD;
+	if (!ask_parse(x->head.target, &x->ask, &e)) {
+		answer_err(&x->answer, &e);
+		send_answer(c);
+		return;
+	}
+	x->ask.method = x->head.method;
+	x->ask.content_type = x->head.content_type;
+	x->ask.body = (struct str){
+		c->in.p + (c->need - x->head.length), x->head.length};
+	memcpy(x->ask.address, c->address, sizeof(c->address));
+	if (access_judge(c->feed, &x->head, &x->ask, &x->answer))
+		route_answer(c->feed, &x->ask, &x->answer);
+	send_answer(c);
+}
+
+/* The head is there: of what length is the body? */
+static bool take_head(struct conn *c, size_t n)
+{
+	struct http_refusal r;
+
+	if (!begin_exchange(c))
+		return false;
+	if (!http_parse((struct str){c->in.p, n}, &c->x->head, &r))
+		return refuse(c, &r);
+	if (c->x->head.length > ASK_BODY_MAX) {
+		r = (struct http_refusal){
+			413, "the body has more than 65536 bytes"};
+		return refuse(c, &r);
+	}
+	c->need = n + c->x->head.length;
+	if (c->in.n >= c->need)
+		return true;
+	c->state = CONN_BODY;
+	set_timer(c, BODY_S);
+	if (c->x->head.expect) {
+		text_add(&c->out, STR("HTTP/1.1 100 Continue\r\n\r\n"));
+		(void)lws_callback_on_writable(c->wsi);
+	}
+	return true;
+}
+
+/* What has been read, as far as it goes. */
+static bool understand(struct conn *c)
+{
+	struct str in = {c->in.p, c->in.n};
+	struct http_refusal r;
+	size_t n;
+
+	if (c->state == CONN_HEAD && in.n != 0) {
+		n = http_head_end(in, &r);
+		if (r.status != 0)
+			return refuse(c, &r);
+		if (n == 0)
+			return true;
+		if (!take_head(c, n))
+			return false;
+	}
+	if (c->need == 0 || c->state == CONN_ANSWER || c->in.n < c->need)
+		return true;
+	/* The buffer may have moved since its head was looked at. */
+	if (!http_parse((struct str){c->in.p, c->need - c->x->head.length},
+		    &c->x->head, &r))
+		return refuse(c, &r);
+	answer_request(c);
+	return true;
+}
+
+bool conn_read(struct conn *c, struct str bytes)
+{
+	if (c->state == CONN_LINGER) {
+		c->dropped += bytes.n;
+		return c->dropped <= LINGER_BYTES;
+	}
+	if (c->state == CONN_HEAD && c->in.n == 0) {
+		/* libwebsockets' own clock, of the handshake, ends here. */
+		lws_set_timeout(c->wsi, NO_PENDING_TIMEOUT, 0);
+		set_timer(c, HEAD_S);
+	}
+	text_add(&c->in, bytes);
+	if (c->in.failed)
+		return false;
+	return c->state == CONN_ANSWER || understand(c);
+}
+
+/* ------------------------------------------------------------------- writing */
+
+/* All is said. What still comes in is dropped until the client closes too. */
+static bool linger(struct conn *c)
+{
+	SSL *tls = lws_get_ssl(c->wsi);
+
+	exchange_free(c);
+	text_free(&c->in);
+	text_free(&c->out);
+	c->state = CONN_LINGER;
+	if (tls != NULL)
+		(void)SSL_shutdown(tls);
+	if (shutdown(lws_get_socket_fd(c->wsi), SHUT_WR) != 0)
+		return false;
+	set_timer(c, LINGER_S);
+	(void)lws_rx_flow_control(c->wsi, 1);
+	return true;
+}
+
+/* The answer has left: what came after its request is the next one. */
+static bool next_request(struct conn *c)
+{
+	size_t left = c->in.n > c->need ? c->in.n - c->need : 0;
+
+	if (c->x->close || c->stopping)
+		return linger(c);
+	exchange_free(c);
+	if (left != 0)
+		memmove(c->in.p, c->in.p + c->need, left);
+	c->in.n = left;
+	c->need = 0;
+	c->state = CONN_HEAD;
+	text_free(&c->out);
+	if (left == 0)
+		text_free(&c->in);
+	set_timer(c, left == 0 ? IDLE_S : HEAD_S);
+	(void)lws_rx_flow_control(c->wsi, 1);
+	return understand(c);
+}
+
+static bool write_some(struct conn *c)
+{
+	size_t n = c->out.n - c->out_at;
+
+	if (n > WRITE_BYTES)
+		n = WRITE_BYTES;
+	if (lws_write(c->wsi, (unsigned char *)c->out.p + c->out_at, n,
+		    LWS_WRITE_RAW) < 0)
+		return false;
+	c->out_at += n;
+	if (c->state == CONN_ANSWER)
+		set_timer(c, ANSWER_S);
+	(void)lws_callback_on_writable(c->wsi);
+	return true;
+}
+
+bool conn_write(struct conn *c)
+{
+	bool end = false;
+
+	if (lws_partial_buffered(c->wsi)) {
+		(void)lws_callback_on_writable(c->wsi);
+		return true;
+	}
+	if (c->out.failed)
+		return false;
+	if (c->out_at < c->out.n)
+		return write_some(c);
+	text_clear(&c->out);
+	c->out_at = 0;
+	if (c->state != CONN_ANSWER)
+		return true;
+	if (!next_piece(c, &end))
+		return false;
+	if (end)
+		return next_request(c);
+	(void)lws_callback_on_writable(c->wsi);
+	return true;
+}
+
+/* --------------------------------------------------------------- life, death */
+
+static void kill_conn(struct conn *c)
+{
+	lws_set_timeout(c->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
+}
+
+static void on_timer(lws_sorted_usec_list_t *sul)
+{
+	struct conn *c = lws_container_of(sul, struct conn, timer);
+	static const struct http_refusal late = {
+		408, "the request did not come in time"};
+	bool begun = c->state == CONN_BODY ||
+		     (c->state == CONN_HEAD && c->in.n != 0);
+
+	if (!begun || !refuse(c, &late))
+		kill_conn(c);
+}
+
+bool conn_open(struct conn *c, struct feed *f, struct lws *wsi,
+	const uint8_t address[static 16])
+{
+	c->feed = f;
+	c->wsi = wsi;
+	memcpy(c->address, address, sizeof(c->address));
+	set_timer(c, HEAD_S);
+	return true;
+}
+
+void conn_stop(struct conn *c)
+{
+	c->stopping = true;
+	if (c->state == CONN_HEAD || c->state == CONN_LINGER)
+		kill_conn(c);
+}
+
+void conn_close(struct conn *c)
+{
+	if (c->wsi == NULL)
+		return;
+	lws_sul_cancel(&c->timer);
+	exchange_free(c);
+	text_free(&c->in);
+	text_free(&c->out);
+	c->wsi = NULL;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A connection: requests read, answers written, one at a time.
+ *
+ *     HEAD ──► BODY ──► ANSWER ──► HEAD …
+ *       └────────┴──────► │ ──► LINGER   after a refusal, or "close"
+ *                         └───► STREAM   a WebSocket (feed/stream.h)
+ *
+ * Each state has a time in which it must come on. While an answer is under way
+ * nothing is read: what the client sends meanwhile waits in the kernel. Memory
+ * of an idle connection is this struct.
+ */
+#ifndef FEED_CONN_H
+#define FEED_CONN_H
+
+#include "feed/answer.h"
+#include "feed/http.h"
+
+#include <libwebsockets.h>
+
+struct feed;
+struct exchange;
+
+enum conn_state {
+	CONN_HEAD = 0, /* a request is awaited, or has begun */
+	CONN_BODY,     /* its head is there */
+	CONN_ANSWER,   /* being written */
+	CONN_STREAM,   /* a WebSocket */
+	CONN_LINGER,   /* said all; what still comes in is dropped */
+};
+
+struct conn {
+	struct feed *feed;
+	struct lws *wsi; /* NULL: not open */
+	lws_dll2_t all;  /* in the server's list */
+	lws_sorted_usec_list_t timer;
+	enum conn_state state;
+	bool stopping;       /* ends after this answer */
+	uint8_t address[16]; /* of the peer; IPv4 mapped */
+	struct text in;      /* read, and not understood yet */
+	size_t need;         /* bytes of IN that are the request */
+	struct exchange *x;  /* the request under way */
+	struct text out;     /* being written, from out_at on */
+	size_t out_at;
+	size_t dropped; /* while lingering */
+};
+
+/* Opens the zeroed *C. False: it is to be closed at once. */
+bool conn_open(struct conn *c, struct feed *f, struct lws *wsi,
+	const uint8_t address[static 16]);
+
+/* These return false when the connection is to be closed. */
+bool conn_read(struct conn *c, struct str bytes);
+bool conn_write(struct conn *c);
+
+/* Ends it: at once when it is idle, or when the answer under way has left. */
+void conn_stop(struct conn *c);
+
+/* It is gone. Fine when it was never open. */
+void conn_close(struct conn *c);
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "feed/feed.h"
+
+#include "feed/log.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+static void say_broker(const struct meter_watch *w)
+{
+	char text[WATCH_TEXT];
+
+	meter_watch_text(w, text);
+	log_say(w->state == BROKER_UNKNOWN ? LOG_WARNING : LOG_NOTICE, "broker",
+		"%s", text);
+}
+
+bool feed_open(
+	const struct feed_config *config, struct feed **out, struct err *e)
+{
+	struct feed *f = calloc(1, sizeof(*f));
+
+	if (f == NULL)
+		return err_set(e, ERR_ENVIRONMENT, "out of memory");
+	f->config = *config;
+	f->started_s = (int64_t)time(NULL);
+	if (!watch_open(config->state, config->metrics.top, &f->watch, e)) {
+		free(f);
+		return false;
+	}
+	say_broker(&f->watch->meter);
+	*out = f;
+	return true;
+}
+
+void feed_close(struct feed **f)
+{
+	if (*f == NULL)
+		return;
+	watch_close(&(*f)->watch);
+	free(*f);
+	*f = NULL;
+}
+
+void feed_second(struct feed *f, int64_t now_s, int64_t now_ms)
+{
+	enum broker_state before = f->watch->meter.state;
+
+	if (watch_look(f->watch, now_s, now_ms) != WATCH_SAME ||
+		f->watch->meter.state != before)
+		say_broker(&f->watch->meter);
+}
+
+bool feed_step(struct feed *f)
+{
+	return watch_step(f->watch);
+}

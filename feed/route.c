@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "feed/route.h"
+
+#include "feed/api_health.h"
+
+/* Patterns that a path could match twice do not exist: the first one wins. */
+const struct route ROUTES[] = {
+	{ASK_GET, "/api/v1/health", RIGHT_NONE, api_health},
+	{ASK_OTHER, NULL, RIGHT_NONE, NULL},
+};
+
+/* The bytes of S up to '/' or its end. */
+static size_t segment(const char *p, size_t n)
+{
+	const char *at = n != 0 ? memchr(p, '/', n) : NULL;
+
+	return at != NULL ? (size_t)(at - p) : n;
+}
+
+bool route_matches(const char *pattern, struct str path)
+{
+	struct str want = str_from(pattern);
+
+	for (;;) {
+		size_t w = segment(want.p, want.n), n = segment(path.p, path.n);
+		bool any = w > 2 && want.p[0] == '{';
+
+		if (any ? n == 0
+			: w != n || (n != 0 && memcmp(want.p, path.p, n) != 0))
+			return false;
+		want = (struct str){want.p + w, want.n - w};
+		path = (struct str){path.p + n, path.n - n};
+		if (want.n == 0 || path.n == 0)
+			return want.n == path.n;
+		/* Both are at a '/'. */
+		want = (struct str){want.p + 1, want.n - 1};
+		path = (struct str){path.p + 1, path.n - 1};
+	}
+}
+
+static bool serves(const struct route *r, enum ask_method method)
+{
+	return r->method == method ||
+	       (r->method == ASK_GET && method == ASK_HEAD);
+}
+
+const struct route *route_find(enum ask_method method, struct str path,
+	bool *known, const char **allow)
+{
+	bool get = false, post = false;
+
+	for (const struct route *r = ROUTES; r->pattern != NULL; r++) {
+		if (!route_matches(r->pattern, path))
+			continue;
+		if (serves(r, method))
+			return r;
+		get = get || r->method == ASK_GET;
+		post = post || r->method == ASK_POST;
+	}
+	*known = get || post;
+	*allow = get && post ? "GET, HEAD, POST" : get ? "GET, HEAD" : "POST";
+	return NULL;
+}
+
+static void refuse_right(
+	const struct ask *q, enum ask_right right, struct answer *a)
+{
+	if (q->right == RIGHT_NONE) {
+		answer_problem(a, 401,
+			"this takes a token: Authorization: Bearer weir_…; see "
+			"weir help token add");
+		a->challenge = "Bearer realm=\"weir\"";
+		return;
+	}
+	answer_problem(a, 403,
+		"%.*s may read, and this takes the right to %s; use a token "
+		"made with --rights act",
+		ASK_WHO_MAX, q->who, right == RIGHT_ACT ? "act" : "read");
+}
+
+void route_answer(struct feed *f, const struct ask *q, struct answer *a)
+{
+	const char *allow = NULL;
+	bool known = false;
+	const struct route *r = route_find(q->method, q->path, &known, &allow);
+
+	if (r == NULL && known) {
+		answer_problem(a, 405, "this path is served with %s", allow);
+		a->allow = allow;
+	} else if (r == NULL) {
+		answer_problem(a, 404,
+			"there is nothing at this path; see docs/FEED.md for "
+			"what there is");
+	} else if (q->right < r->right) {
+		refuse_right(q, r->right, a);
+	} else {
+		r->handle(f, q, a);
+	}
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The one event loop: libwebsockets' sockets, TLS and timers. HTTP is
+ * feed/conn.h's.
+ */
+#ifndef FEED_SERVER_H
+#define FEED_SERVER_H
+
+#include "core/err.h"
+
+struct feed;
+struct server;
+
+/* Listens as f->config says, which gets the port that was chosen. *out is
+ * given: server_close. f->server is set. F is kept. */
+MUST bool server_open(struct feed *f, struct server **out, struct err *e);
+
+/* "http://127.0.0.1:9782"; lent by S. */
+const char *server_url(const struct server *s);
+
+/* Serves until SIGTERM or SIGINT, which must be blocked, and until what was
+ * under way is done, for some seconds at most. */
+MUST bool server_run(struct server *s, struct err *e);
+
+void server_close(struct server **s);
+
+#endif

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+weir-feed beside a fleet: run as the user weir-feed on the fleet's state
+directory, at a port of its own, and asked over HTTP.
+"""
+
+import http.client
+import json
+import os
+import pathlib
+import pwd
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import tempfile
+
+import harness
+
+USER = "weir-feed"
+
+
+def account():
+    """The user that weir-feed runs as; made when it is missing."""
+    try:
+        return pwd.getpwnam(USER)
+    except KeyError:
+        # Two test processes may try at once: one of them is first.
+        subprocess.run(["useradd", "--system", "--user-group", "--no-create-home",
+                        "--shell", "/usr/sbin/nologin", USER], check=False,
+                       capture_output=True, timeout=harness.HALF_MINUTE_S)
+        return pwd.getpwnam(USER)
+
+
+class Answer:
+    def __init__(self, got):
+        self.status, self.headers, self.body = got.status, got.headers, got.read()
+
+    @property
+    def text(self):
+        return self.body.decode()
+
+    def json(self):
+        return json.loads(self.body)
+
+    def lines(self):
+        """Of JSON Lines."""
+        return [json.loads(x) for x in self.body.splitlines()]
+
+    def detail(self):
+        """Of application/problem+json, which it must be."""
+        assert self.headers["Content-Type"] == "application/problem+json"
+        told = self.json()
+        assert told["status"] == self.status, told
+        return told["detail"]
+
+
+class Feed(harness.Logged):
+    """A weir-feed. CONFIG becomes its configuration file; ARGS are further
+    arguments. It keeps its port when it is started again."""
+
+    def __init__(self, fleet, *args, config=None, listen="127.0.0.1:0"):
+        super().__init__()
+        self.fleet, self.args, self.listen = fleet, args, listen
+        self.user = account()
+        self.dir = pathlib.Path(tempfile.mkdtemp(dir=fleet.root))
+        self.dir.chmod(0o755)
+        self.program = shutil.copy(harness.BUILD / "bin" / "weir-feed",
+                                   self.dir)
+        # live/ and usage/ become its own.
+        fleet.weir("init")
+        self.config = None
+        if config is not None:
+            self.configure(config)
+        self.url = self.token = self.tls = None
+
+    def configure(self, config):
+        self.config = self.dir / "feed.json"
+        self.config.write_text(
+            config if isinstance(config, str) else json.dumps(config))
+
+    # ------------------------------------------------------------ start, stop
+
+    def command(self):
+        gid = os.stat(self.fleet.state).st_gid
+        command = ["setpriv", f"--reuid={self.user.pw_uid}",
+                   f"--regid={self.user.pw_gid}", f"--groups={gid}", "--",
+                   self.program, "--state", str(self.fleet.state)]
+        if self.config is not None:
+            command += ["--config", str(self.config)]
+        if self.listen is not None:
+            command += ["--listen", self.listen]
+        return command + list(map(str, self.args))
+
+    def spawn(self):
+        self.run_logged(self.command())
+        return self
+
+    def start(self):
+        mark = self.mark()
+        self.spawn()
+        line = self.await_log('"event":"listening"', mark)
+        self.url = json.loads(line)["url"]
+        self.host, port = self.url.split("://")[1].rsplit(":", 1)
+        self.port = int(port)
+        if self.listen is not None:
+            self.listen = self.listen.rsplit(":", 1)[0] + f":{port}"
+        return self
+
+    def fails_to_start(self, status):
+        """Starts it, expects it to give up with STATUS, and returns its log."""
+        mark = self.mark()
+        self.spawn()
+        self.await_log(r"^\(end of log\)$", mark)
+        assert self.end() == status, self.lines[mark:]
+        return "\n".join(self.lines[mark:])
+
+    def close(self):
+        if self.process is not None:
+            self.stop()
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, kind, *_):
+        if kind is not None:
+            print("\n".join(self.lines[-60:]))
+            if self.process is not None:
+                self.end(signal.SIGTERM)
+        self.close()
+
+    def log(self, event, mark=0):
+        """The lines of EVENT so far, parsed."""
+        told = [json.loads(x) for x in self.logged("^{", mark)]
+        return [x for x in told if x["event"] == event]
+
+    # ----------------------------------------------------------------- asking
+
+    def connection(self, timeout=harness.DEADLINE_S):
+        """An http.client connection; the caller closes it."""
+        host = self.host.strip("[]")
+        if self.tls is not None:
+            return http.client.HTTPSConnection(
+                host, self.port, timeout=timeout, context=self.tls)
+        return http.client.HTTPConnection(host, self.port, timeout=timeout)
+
+    def ask(self, method, path, body=None, token=None, **headers):
+        """HEADERS: names with '_' for '-'."""
+        headers = {k.replace("_", "-"): v for k, v in headers.items()}
+        token = token or self.token
+        if token is not None:
+            headers.setdefault("Authorization", f"Bearer {token}")
+        c = self.connection()
+        try:
+            c.request(method, path, body=body, headers=headers)
+            return Answer(c.getresponse())
+        finally:
+            c.close()
+
+    def get(self, path, **more):
+        return self.ask("GET", path, **more)
+
+    def ok(self, path, **more):
+        """What a 200 holds, parsed."""
+        got = self.get(path, **more)
+        assert got.status == 200, got.text
+        return got.json()
+
+    def post(self, path, value=None, **more):
+        body = b"" if value is None else json.dumps(value).encode()
+        more.setdefault("Content_Type", "application/json")
+        return self.ask("POST", path, body=body, **more)
+
+    def raw(self, timeout=harness.DEADLINE_S):
+        """A socket to it, TLS included; the caller closes it."""
+        host = self.host.strip("[]")
+        s = socket.create_connection((host, self.port), timeout=timeout)
+        if self.tls is None:
+            return s
+        return self.tls.wrap_socket(s, server_hostname=host)
+
+    def trust(self, device=None):
+        """From now on asks over TLS: trusts the fleet's CA, and shows DEVICE's
+        certificate."""
+        self.tls = ssl.create_default_context(
+            cafile=self.fleet.ca / "ca.crt")
+        if device is not None:
+            self.tls.load_cert_chain(device.crt, device.key)
+        return self
