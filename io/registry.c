@@ -44,13 +44,15 @@ static bool configure_writer(struct registry *r)
 
 static bool open_db(struct registry *r, struct err *e)
 {
+	const struct reader_rules rules = {
+		.impatient = r->mode == REGISTRY_FOLLOW};
 	int flags = SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX;
 	const char *vfs = NULL;
 	char *uri;
 	int rc;
 
 	if (r->mode != REGISTRY_WRITE) {
-		if (!reader_vfs_new(r->mode == REGISTRY_FOLLOW, &r->vfs))
+		if (!reader_vfs_new(&rules, &r->vfs))
 			return reg_no_memory(e);
 		vfs = reader_vfs_name(r->vfs);
 	}

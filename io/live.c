@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _XOPEN_SOURCE 700 /* realpath */
+#include "io/live.h"
+
+#include "io/file.h"
+#include "io/live_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define VALUE_MAX    4096             /* bytes of any column */
+#define LOG_MAX      INT64_C(4194304) /* a follower reads all of it */
+#define OPS          1000             /* between two looks at */
+#define BUDGET       400              /* so many of them a call */
+#define BUSY_MS      20               /* a writer's, for readers */
+#define READ_BUSY_MS 1000
+
+static const char *const schema_sql[] = LIVE_SCHEMA_SQL;
+#define N_SCHEMA (sizeof(schema_sql) / sizeof(schema_sql[0]))
+
+/* ------------------------------------------------------------------- errors */
+
+bool live_no_memory(struct err *e)
+{
+	return err_set(e, ERR_ENVIRONMENT, "out of memory");
+}
+
+#define ANEW                                                                   \
+	"remove it while weir-feed is stopped; what weir-feed quarantined is " \
+	"then forgotten"
+
+bool live_fail(struct live *l, struct err *e)
+{
+	switch (sqlite3_extended_errcode(l->db) & 0xff) {
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+	case SQLITE_PROTOCOL:
+		return err_set(e, ERR_ENVIRONMENT,
+			"%.160s is locked; try again, and if it stays so, "
+			"restart weir-feed",
+			l->path);
+	case SQLITE_INTERRUPT:
+	case SQLITE_TOOBIG:
+		return err_set(e, ERR_ENVIRONMENT,
+			"%.160s holds more than weir-feed would write; " ANEW,
+			l->path);
+	case SQLITE_FULL:
+		return err_set(e, ERR_ENVIRONMENT,
+			"the disk of %.160s is full; nothing was changed",
+			l->path);
+	case SQLITE_READONLY:
+	case SQLITE_CANTOPEN:
+	case SQLITE_PERM:
+	case SQLITE_AUTH:
+		return err_set(e, ERR_ENVIRONMENT,
+			"user %ld may not %s %.160s, or the -wal and -shm "
+			"files beside it; run weir init as root",
+			(long)geteuid(),
+			l->mode == LIVE_WRITE ? "write" : "read", l->path);
+	case SQLITE_NOMEM:
+		return live_no_memory(e);
+	case SQLITE_IOERR:
+		return err_set(e, ERR_ENVIRONMENT,
+			"%.160s cannot be read or written (%.60s); check the "
+			"disk",
+			l->path, sqlite3_errmsg(l->db));
+	default:
+		return err_set(e, ERR_ENVIRONMENT,
+			"%.160s is damaged or not weir-feed's (%.60s); " ANEW,
+			l->path, sqlite3_errmsg(l->db));
+	}
+}
+
+bool live_damaged(struct live *l, const char *what, struct err *e)
+{
+	/* Who hears of damage removes the file: not for want of memory. */
+	if (db_starved(l->db))
+		return live_no_memory(e);
+	return err_set(e, ERR_ENVIRONMENT,
+		"%.160s is damaged or not weir-feed's (%.60s); " ANEW, l->path,
+		what);
+}
+
+/* --------------------------------------------------------------- statements */
+
+bool live_prepare(struct live *l, const char *sql, const struct val *v,
+	size_t n, sqlite3_stmt **out, struct err *e)
+{
+	sqlite3_stmt *st = NULL;
+
+	l->budget = BUDGET;
+	if (sqlite3_prepare_v2(l->db, sql, -1, &st, NULL) != SQLITE_OK)
+		return live_fail(l, e);
+	if (db_bind(st, v, n) != SQLITE_OK) {
+		(void)live_fail(l, e);
+		(void)sqlite3_finalize(st);
+		return false;
+	}
+	*out = st;
+	return true;
+}
+
+bool live_step(struct live *l, sqlite3_stmt *st, bool *row, struct err *e)
+{
+	int rc = sqlite3_step(st);
+
+	*row = rc == SQLITE_ROW;
+	return rc == SQLITE_ROW || rc == SQLITE_DONE || live_fail(l, e);
+}
+
+bool live_run(struct live *l, const char *sql, const struct val *v, size_t n,
+	struct err *e)
+{
+	sqlite3_stmt *st = NULL;
+	bool row, done;
+
+	if (!live_prepare(l, sql, v, n, &st, e))
+		return false;
+	done = live_step(l, st, &row, e);
+	(void)sqlite3_finalize(st);
+	return done;
+}
+
+bool live_number(struct live *l, const char *sql, const struct val *v, size_t n,
+	int64_t *out, struct err *e)
+{
+	sqlite3_stmt *st = NULL;
+	bool row, done;
+
+	if (!live_prepare(l, sql, v, n, &st, e))
+		return false;
+	done = live_step(l, st, &row, e);
+	*out = 0;
+	if (done && row && sqlite3_column_type(st, 0) != SQLITE_NULL)
+		done = col_int(st, 0, out) || live_damaged(l, "a number", e);
+	(void)sqlite3_finalize(st);
+	return done;
+}
+
+/* ---------------------------------------------------------------- the schema */
+
+/* Rows are asked for only when the tables are ours: a view, a virtual table or
+ * a generated column would run what somebody else wrote. */
+static bool same_schema(struct live *l, sqlite3_stmt *st, struct err *e)
+{
+	bool row;
+
+	for (size_t i = 0; i <= N_SCHEMA; i++) {
+		struct str sql;
+
+		if (!live_step(l, st, &row, e))
+			return false;
+		if (row != (i < N_SCHEMA) ||
+			(row && (!col_text(st, 0, VALUE_MAX, &sql) ||
+					!str_eq(sql, str_from(schema_sql[i])))))
+			return live_damaged(l, "its tables", e);
+	}
+	return true;
+}
+
+static bool check_schema(struct live *l, struct err *e)
+{
+	int64_t version;
+	sqlite3_stmt *st = NULL;
+	bool same;
+
+	if (!live_number(l, "PRAGMA user_version", NO_VALS, &version, e))
+		return false;
+	if (version != LIVE_SCHEMA && version != 0)
+		return err_set(e, ERR_ENVIRONMENT,
+			"%.160s has schema %lld, this weir (" WEIR_VERSION
+			") reads schema %d; use weir-feed, weir and plugin of "
+			"one version",
+			l->path, (long long)version, LIVE_SCHEMA);
+	if (!live_prepare(l, "SELECT sql FROM sqlite_schema ORDER BY rowid",
+		    NO_VALS, &st, e))
+		return false;
+	same = same_schema(l, st, e);
+	(void)sqlite3_finalize(st);
+	if (same && version == 0)
+		return live_damaged(l, "no schema version", e);
+	return same;
+}
+
+/* -------------------------------------------------------------- open, close */
+
+static int spend(void *ctx)
+{
+	struct live *l = ctx;
+
+	return --l->budget <= 0;
+}
+
+static bool set_limits(struct live *l)
+{
+	static const struct {
+		int limit, value;
+	} limits[] = {
+		{SQLITE_LIMIT_SQL_LENGTH, VALUE_MAX},
+		{SQLITE_LIMIT_COLUMN, 32},
+		{SQLITE_LIMIT_EXPR_DEPTH, 32},
+		{SQLITE_LIMIT_ATTACHED, 0},
+	};
+
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
+		(void)sqlite3_limit(l->db, limits[i].limit, limits[i].value);
+	return db_harden(l->db, VALUE_MAX * 16);
+}
+
+static bool configure_reader(struct live *l)
+{
+	if (l->mode == LIVE_FOLLOW)
+		sqlite3_progress_handler(l->db, OPS, spend, l);
+	l->budget = BUDGET;
+	return sqlite3_db_config(l->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1,
+		       NULL) == SQLITE_OK &&
+	       sqlite3_busy_timeout(
+		       l->db, l->mode == LIVE_FOLLOW ? 0 : READ_BUSY_MS) ==
+		       SQLITE_OK &&
+	       sqlite3_exec(l->db,
+		       "PRAGMA query_only = ON; PRAGMA mmap_size = 0; "
+		       "PRAGMA cell_size_check = ON; BEGIN",
+		       NULL, NULL, NULL) == SQLITE_OK;
+}
+
+static bool configure_writer(struct live *l)
+{
+	int persist = 1;
+
+	return sqlite3_busy_timeout(l->db, BUSY_MS) == SQLITE_OK &&
+	       sqlite3_file_control(l->db, "main", SQLITE_FCNTL_PERSIST_WAL,
+		       &persist) == SQLITE_OK &&
+	       sqlite3_exec(l->db, "PRAGMA synchronous = FULL", NULL, NULL,
+		       NULL) == SQLITE_OK;
+}
+
+static bool open_db(struct live *l, struct err *e)
+{
+	const struct reader_rules rules = {.impatient = l->mode == LIVE_FOLLOW,
+		.own_index = true,
+		.log_max = LOG_MAX};
+	bool writes = l->mode == LIVE_WRITE;
+	char *uri;
+	int rc;
+
+	if (!writes && !reader_vfs_new(&rules, &l->vfs))
+		return live_no_memory(e);
+	uri = db_uri(l->path, writes ? "?mode=rw" : "?mode=ro&readonly_shm=1");
+	if (uri == NULL)
+		return live_no_memory(e);
+	rc = sqlite3_open_v2(uri, &l->db,
+		SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW |
+			(writes ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY),
+		writes ? NULL : reader_vfs_name(l->vfs));
+	free(uri);
+	if (l->db == NULL)
+		return live_no_memory(e);
+	return (rc == SQLITE_OK && set_limits(l) &&
+		       (writes ? configure_writer(l) : configure_reader(l))) ||
+	       live_fail(l, e);
+}
+
+/* PATH with its folder's links resolved: of the rest none is followed. */
+static char *resolve(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *dir = slash == NULL   ? strdup(".")
+		    : slash == path ? strdup("/")
+				    : strndup(path, (size_t)(slash - path));
+	char *real = dir != NULL ? realpath(dir, NULL) : NULL;
+	const char *name = slash != NULL ? slash + 1 : path;
+	size_t size = real != NULL ? strlen(real) + strlen(name) + 2 : 0;
+	char *out = real != NULL ? malloc(size) : NULL;
+
+	if (out != NULL)
+		(void)snprintf(out, size, "%s/%s", real, name);
+	free(dir);
+	free(real);
+	return out;
+}
+
+/* *there: there is a file at PATH, and it is one to open. */
+static bool look(const char *path, bool *there, struct err *e)
+{
+	struct stat st;
+
+	*there = false;
+	if (lstat(path, &st) != 0)
+		return errno == ENOENT || file_err(e, "look at", path, errno);
+	*there = true;
+	return S_ISREG(st.st_mode) ||
+	       err_set(e, ERR_ENVIRONMENT,
+		       "%.160s is no regular file, so not weir-feed's; " ANEW,
+		       path);
+}
+
+static bool open_file(
+	const char *path, enum live_mode mode, struct live **out, struct err *e)
+{
+	struct live *l = calloc(1, sizeof(*l));
+
+	if (l != NULL)
+		l->path = resolve(path);
+	if (l == NULL || l->path == NULL) {
+		free(l);
+		return live_no_memory(e);
+	}
+	l->mode = mode;
+	if (!open_db(l, e) || !check_schema(l, e) ||
+		(mode == LIVE_WRITE && !db_share(l->path, e))) {
+		live_close(&l);
+		return false;
+	}
+	*out = l;
+	return true;
+}
+
+bool live_open(
+	const char *path, enum live_mode mode, struct live **out, struct err *e)
+{
+	bool there;
+
+	if (!look(path, &there, e))
+		return false;
+	if (there)
+		return open_file(path, mode, out, e);
+	if (mode == LIVE_WRITE)
+		return live_create(path, e) && open_file(path, mode, out, e);
+	*out = NULL;
+	return true;
+}
+
+void live_close(struct live **l)
+{
+	struct live *x = l != NULL ? *l : NULL;
+
+	if (x == NULL)
+		return;
+	*l = NULL;
+	if (x->db != NULL && x->mode == LIVE_WRITE) {
+		if (sqlite3_get_autocommit(x->db) == 0)
+			(void)sqlite3_exec(x->db, "ROLLBACK", NULL, NULL, NULL);
+		/* For the readers' speed only: what was committed is on disk. */
+		(void)sqlite3_wal_checkpoint_v2(
+			x->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	}
+	(void)sqlite3_close(x->db);
+	reader_vfs_free(&x->vfs);
+	free(x->path);
+	free(x);
+}
