@@ -48,6 +48,7 @@ static void drop(struct answer *a)
 	if (a->drop != NULL)
 		a->drop(a->ctx);
 	a->more = NULL;
+	a->stream = NULL;
 	a->drop = NULL;
 	a->ctx = NULL;
 }

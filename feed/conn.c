@@ -6,6 +6,7 @@
 #include "feed/log.h"
 #include "feed/reply.h"
 #include "feed/route.h"
+#include "feed/stream_private.h"
 
 #include <openssl/ssl.h>
 #include <stdlib.h>
@@ -49,6 +50,14 @@ static void set_timer(struct conn *c, int64_t seconds)
 		(lws_usec_t)seconds * LWS_US_PER_SEC);
 }
 
+/* What is not read waits in the kernel. */
+static void set_deaf(struct conn *c, bool deaf)
+{
+	if (c->deaf != deaf)
+		(void)lws_rx_flow_control(c->wsi, deaf ? 0 : 1);
+	c->deaf = deaf;
+}
+
 /* ---------------------------------------------------------------- the answer */
 
 static void exchange_free(struct conn *c)
@@ -81,7 +90,7 @@ static void send_answer(struct conn *c)
 	reply_head(a, x->how, x->close, (int64_t)time(NULL), &c->out);
 	c->state = CONN_ANSWER;
 	set_timer(c, ANSWER_S);
-	(void)lws_rx_flow_control(c->wsi, 0);
+	set_deaf(c, true);
 	(void)lws_callback_on_writable(c->wsi);
 }
 
@@ -139,6 +148,62 @@ static bool next_piece(struct conn *c, bool *end)
 	return true;
 }
 
+/* ----------------------------------------------------------------- a stream */
+
+static void wake(void *conn)
+{
+	const struct conn *c = conn;
+
+	(void)lws_callback_on_writable(c->wsi);
+}
+
+/* The answer is a stream: a WebSocket, if that is what was asked for. */
+static void send_upgrade(struct conn *c)
+{
+	struct answer *a = &c->x->answer;
+	char accept[FRAME_ACCEPT];
+
+	if (!c->x->head.upgrade ||
+		!str_eq(c->x->head.socket_version, STR("13"))) {
+		answer_problem(a, 426,
+			"this is a WebSocket of version 13, and takes a "
+			"request for one");
+		send_answer(c);
+		return;
+	}
+	if (!frame_accept(c->x->head.socket_key, accept)) {
+		answer_problem(
+			a, 400, "Sec-WebSocket-Key is not 16 bytes in base64");
+		send_answer(c);
+		return;
+	}
+	c->stream = stream_new(a->stream, a->ctx, wake, c);
+	if (c->stream == NULL) {
+		answer_problem(a, 503, "out of memory; try again later");
+		send_answer(c);
+		return;
+	}
+	a->drop = NULL; /* ctx is the stream's */
+	exchange_free(c);
+	memmove(c->in.p, c->in.p + c->need, c->in.n - c->need);
+	c->in.n -= c->need;
+	reply_upgrade(&c->out, accept);
+	c->state = CONN_STREAM;
+	set_timer(c, STREAM_ASK_S);
+	wake(c);
+}
+
+static void read_stream(struct conn *c)
+{
+	size_t n = stream_take(c->stream, c->in.p, c->in.n);
+
+	if (n < c->in.n)
+		memmove(c->in.p, c->in.p + n, c->in.n - n);
+	c->in.n -= n;
+	if (c->in.n == 0)
+		text_free(&c->in);
+}
+
 /* --------------------------------------------------------------- the request */
 
 static void answer_request(struct conn *c)
@@ -159,7 +224,10 @@ static void answer_request(struct conn *c)
 	memcpy(x->ask.address, c->address, sizeof(c->address));
 	if (access_judge(c->feed, &x->head, &x->ask, &x->answer))
 		route_answer(c->feed, &x->ask, &x->answer);
-	send_answer(c);
+	if (x->answer.stream != NULL)
+		send_upgrade(c);
+	else
+		send_answer(c);
 }
 
 /* The head is there: of what length is the body? */
@@ -228,7 +296,11 @@ bool conn_read(struct conn *c, struct str bytes)
 	text_add(&c->in, bytes);
 	if (c->in.failed)
 		return false;
-	return c->state == CONN_ANSWER || understand(c);
+	if (c->state == CONN_STREAM)
+		read_stream(c);
+	else if (c->state != CONN_ANSWER)
+		return understand(c);
+	return true;
 }
 
 /* ------------------------------------------------------------------- writing */
@@ -239,6 +311,7 @@ static bool linger(struct conn *c)
 	SSL *tls = lws_get_ssl(c->wsi);
 
 	exchange_free(c);
+	stream_free(&c->stream);
 	text_free(&c->in);
 	text_free(&c->out);
 	c->state = CONN_LINGER;
@@ -247,7 +320,7 @@ static bool linger(struct conn *c)
 	if (shutdown(lws_get_socket_fd(c->wsi), SHUT_WR) != 0)
 		return false;
 	set_timer(c, LINGER_S);
-	(void)lws_rx_flow_control(c->wsi, 1);
+	set_deaf(c, false);
 	return true;
 }
 
@@ -268,7 +341,7 @@ static bool next_request(struct conn *c)
 	if (left == 0)
 		text_free(&c->in);
 	set_timer(c, left == 0 ? IDLE_S : HEAD_S);
-	(void)lws_rx_flow_control(c->wsi, 1);
+	set_deaf(c, false);
 	return understand(c);
 }
 
@@ -284,7 +357,24 @@ static bool write_some(struct conn *c)
 	c->out_at += n;
 	if (c->state == CONN_ANSWER)
 		set_timer(c, ANSWER_S);
+	/* With bytes of its own to send libwebsockets does not read, and would turn
+	 * for ever around what there is to be read. */
+	if (lws_partial_buffered(c->wsi))
+		set_deaf(c, true);
 	(void)lws_callback_on_writable(c->wsi);
+	return true;
+}
+
+/* All of OUT has left a stream. */
+static bool next_of_stream(struct conn *c)
+{
+	set_deaf(c, false);
+	if (!stream_fill(c->stream, &c->out))
+		return linger(c);
+	if (c->out.n != 0)
+		(void)lws_callback_on_writable(c->wsi);
+	else
+		text_free(&c->out);
 	return true;
 }
 
@@ -302,8 +392,12 @@ bool conn_write(struct conn *c)
 		return write_some(c);
 	text_clear(&c->out);
 	c->out_at = 0;
-	if (c->state != CONN_ANSWER)
+	if (c->state == CONN_STREAM)
+		return next_of_stream(c);
+	if (c->state != CONN_ANSWER) {
+		set_deaf(c, false);
 		return true;
+	}
 	if (!next_piece(c, &end))
 		return false;
 	if (end)
@@ -324,9 +418,14 @@ static void on_timer(lws_sorted_usec_list_t *sul)
 	struct conn *c = lws_container_of(sul, struct conn, timer);
 	static const struct http_refusal late = {
 		408, "the request did not come in time"};
-	bool begun = c->state == CONN_BODY ||
-		     (c->state == CONN_HEAD && c->in.n != 0);
+	bool begun;
 
+	if (c->state == CONN_STREAM && stream_alive(c->stream)) {
+		set_timer(c, STREAM_ASK_S);
+		return;
+	}
+	begun = c->state == CONN_BODY ||
+		(c->state == CONN_HEAD && c->in.n != 0);
 	if (!begun || !refuse(c, &late))
 		kill_conn(c);
 }
@@ -344,7 +443,9 @@ bool conn_open(struct conn *c, struct feed *f, struct lws *wsi,
 void conn_stop(struct conn *c)
 {
 	c->stopping = true;
-	if (c->state == CONN_HEAD || c->state == CONN_LINGER)
+	if (c->state == CONN_STREAM)
+		stream_close(c->stream, STREAM_GOING_AWAY, "weir-feed stops");
+	else if (c->state == CONN_HEAD || c->state == CONN_LINGER)
 		kill_conn(c);
 }
 
@@ -354,6 +455,7 @@ void conn_close(struct conn *c)
 		return;
 	lws_sul_cancel(&c->timer);
 	exchange_free(c);
+	stream_free(&c->stream);
 	text_free(&c->in);
 	text_free(&c->out);
 	c->wsi = NULL;

@@ -20,6 +20,7 @@
 
 struct feed;
 struct exchange;
+struct stream;
 
 enum conn_state {
 	CONN_HEAD = 0, /* a request is awaited, or has begun */
@@ -36,11 +37,13 @@ struct conn {
 	lws_sorted_usec_list_t timer;
 	enum conn_state state;
 	bool stopping;       /* ends after this answer */
+	bool deaf;           /* nothing is read */
 	uint8_t address[16]; /* of the peer; IPv4 mapped */
 	struct text in;      /* read, and not understood yet */
 	size_t need;         /* bytes of IN that are the request */
 	struct exchange *x;  /* the request under way */
-	struct text out;     /* being written, from out_at on */
+	struct stream *stream;
+	struct text out; /* being written, from out_at on */
 	size_t out_at;
 	size_t dropped; /* while lingering */
 };

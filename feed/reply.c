@@ -53,11 +53,24 @@ void reply_head(const struct answer *a, enum reply_body how, bool close,
 		text_fmt(out, "Allow: %s\r\n", a->allow);
 	if (a->challenge != NULL)
 		text_fmt(out, "WWW-Authenticate: %s\r\n", a->challenge);
+	if (status == 426)
+		text_add(out, STR("Upgrade: websocket\r\n"
+				  "Sec-WebSocket-Version: 13\r\n"));
 	if (a->retry_after_s != 0)
 		text_fmt(out, "Retry-After: %u\r\n", a->retry_after_s);
 	if (close)
 		text_add(out, STR("Connection: close\r\n"));
 	text_add(out, STR("\r\n"));
+}
+
+void reply_upgrade(struct text *out, const char *accept)
+{
+	text_fmt(out,
+		"HTTP/1.1 101 Switching Protocols\r\n"
+		"Upgrade: websocket\r\n"
+		"Connection: Upgrade\r\n"
+		"Sec-WebSocket-Accept: %s\r\n\r\n",
+		accept);
 }
 
 void reply_chunk(struct text *out, struct str piece)

@@ -22,6 +22,10 @@ enum reply_body {
 void reply_head(const struct answer *a, enum reply_body how, bool close,
 	int64_t now_s, struct text *out);
 
+/* Adds the answer that makes a connection a WebSocket. ACCEPT: frame_accept()'s
+ * of the client's key. */
+void reply_upgrade(struct text *out, const char *accept);
+
 /* Adds PIECE as one chunk; an empty one adds nothing. */
 void reply_chunk(struct text *out, struct str piece);
 /* Adds the last chunk. */

@@ -54,8 +54,8 @@ void stream_end(struct text *out, size_t begun);
 
 /* Asks for pull at the next turn of the loop. */
 void stream_wake(struct stream *s);
-/* Ends it with a close frame after what was added. REASON is at most 123
- * bytes. */
+/* Ends it with a close frame after what was added; nothing is pulled any more.
+ * REASON is static, at most 123 bytes. Of two calls the first counts. */
 void stream_close(struct stream *s, enum stream_close code, const char *reason);
 /* How long the client has not taken what was added, in ms; 0: it has. */
 int64_t stream_stuck_ms(const struct stream *s);
