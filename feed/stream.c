@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "feed/stream.h"
+
 #include "feed/stream_private.h"
 
 #include <stdlib.h>
