@@ -215,6 +215,16 @@ static const char *list_name(const struct meter_rule_use *r)
 	return r->list == 0 ? "publish" : "subscribe";
 }
 
+/* *out is given: free(). */
+static size_t rules_of(const struct meter_watch *w, uint32_t class,
+	struct meter_rule_use **out)
+{
+	size_t n = meter_rule_uses(w, class, NULL, 0);
+
+	*out = need_memory(n, sizeof(**out));
+	return n != 0 ? meter_rule_uses(w, class, *out, n) : 0;
+}
+
 static void print_rules(const struct meter_watch *w, const struct meter_use *u)
 {
 	static const char *const heads[] = {
@@ -222,7 +232,7 @@ static void print_rules(const struct meter_watch *w, const struct meter_use *u)
 	struct table *t = table_new(heads, 5);
 	char messages[NUMBER_TEXT], mqtt[NUMBER_TEXT], payload[NUMBER_TEXT];
 	struct meter_rule_use *rules;
-	size_t n = meter_rule_uses(w, u->index, &rules);
+	size_t n = rules_of(w, u->index, &rules);
 
 	table_right(t, 1, 3);
 	for (size_t i = 0; i < n; i++) {
@@ -276,7 +286,7 @@ static void refused_json(cJSON *o, const struct meter_use *u)
 void usage_class_json(const struct meter_watch *w, const struct meter_use *u)
 {
 	struct meter_rule_use *rules;
-	size_t n = meter_rule_uses(w, u->index, &rules);
+	size_t n = rules_of(w, u->index, &rules);
 	cJSON *o = json_new(), *list;
 
 	if (u->name[0] != '\0')

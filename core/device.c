@@ -59,16 +59,18 @@ static bool name_valid(
 	return true;
 }
 
-static bool is_held(const struct device *d)
+enum device_status device_status_now(
+	enum device_status s, int64_t until_s, int64_t now_s)
 {
-	return d->status == DEVICE_SUSPENDED || d->status == DEVICE_QUARANTINED;
+	bool held = s == DEVICE_SUSPENDED || s == DEVICE_QUARANTINED;
+
+	return held && until_s != 0 && now_s >= until_s ? DEVICE_ACTIVE : s;
 }
 
 enum device_status device_effective(const struct device *d, int64_t now_s)
 {
-	if (is_held(d) && d->status_until_s != 0 && now_s >= d->status_until_s)
-		return DEVICE_ACTIVE;
-	return (enum device_status)d->status;
+	return device_status_now(
+		(enum device_status)d->status, d->status_until_s, now_s);
 }
 
 bool device_id_valid(struct str id)

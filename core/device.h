@@ -60,8 +60,11 @@ const char *device_status_name(enum device_status s);
 /* The status of that name, or DEVICE_NONE. */
 enum device_status device_status_find(struct str name);
 
-/* What D's status amounts to at NOW_S: a suspension or quarantine whose end
- * has come is over, though the registry still says so. */
+/* What status S until UNTIL_S (0: no end) amounts to at NOW_S: a suspension or
+ * quarantine whose end has come is over, though the registry still says so. */
+enum device_status device_status_now(
+	enum device_status s, int64_t until_s, int64_t now_s);
+/* The same of D. */
 enum device_status device_effective(const struct device *d, int64_t now_s);
 
 /* True for [A-Za-z0-9][A-Za-z0-9._:-]{0,63}: a device id. */
