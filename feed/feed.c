@@ -24,8 +24,9 @@ bool feed_open(
 		return err_set(e, ERR_ENVIRONMENT, "out of memory");
 	f->config = *config;
 	f->started_s = (int64_t)time(NULL);
-	if (!watch_open(config->state, config->metrics.top, &f->watch, e)) {
-		free(f);
+	if (!watch_open(config->state, config->metrics.top, &f->watch, e) ||
+		!roster_open(config->state, &f->roster, e)) {
+		feed_close(&f);
 		return false;
 	}
 	say_broker(&f->watch->meter);
@@ -38,6 +39,7 @@ void feed_close(struct feed **f)
 	if (*f == NULL)
 		return;
 	watch_close(&(*f)->watch);
+	roster_close(&(*f)->roster);
 	free(*f);
 	*f = NULL;
 }
@@ -46,6 +48,7 @@ void feed_second(struct feed *f, int64_t now_s, int64_t now_ms)
 {
 	enum broker_state before = f->watch->meter.state;
 
+	roster_look(f->roster);
 	if (watch_look(f->watch, now_s, now_ms) != WATCH_SAME ||
 		f->watch->meter.state != before)
 		say_broker(&f->watch->meter);

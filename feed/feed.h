@@ -7,6 +7,7 @@
 #define FEED_FEED_H
 
 #include "feed/config.h"
+#include "feed/roster.h"
 #include "feed/watch.h"
 
 struct server;
@@ -15,6 +16,7 @@ struct feed {
 	struct feed_config config; /* lent by main */
 	int64_t started_s;
 	struct watch *watch;   /* the meter; never NULL */
+	struct roster *roster; /* the registry; never NULL */
 	struct server *server; /* NULL: it does not serve yet, or no more */
 };
 

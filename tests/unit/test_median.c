@@ -96,6 +96,15 @@ static void test_random(void **state)
 	}
 }
 
+static void random_rows(struct median *m, struct rng *r)
+{
+	for (size_t rows = rng_below(r, 20); rows != 0; rows--) {
+		uint64_t row[2] = {rng_next(r), rng_below(r, 4)};
+
+		median_row(m, row);
+	}
+}
+
 /* Numbers that change from pass to pass: some number, and an end. */
 static void test_changing(void **state)
 {
@@ -108,14 +117,7 @@ static void test_changing(void **state)
 
 		median_init(&m, 2);
 		do {
-			size_t rows = rng_below(&r, 20);
-
-			while (rows-- != 0) {
-				uint64_t row[2] = {
-					rng_next(&r), rng_below(&r, 4)};
-
-				median_row(&m, row);
-			}
+			random_rows(&m, &r);
 			passes++;
 		} while (median_pass(&m));
 		assert_true(passes <= MEDIAN_PASSES);
