@@ -116,6 +116,22 @@ struct registry_counts {
 MUST bool registry_counts(
 	struct registry *r, struct registry_counts *out, struct err *e);
 
+/*
+ * How many active credentials end by when. A walk over all of them, LIMIT rows
+ * a call, so that nobody waits for a fleet's: begun with the caller's now_s and
+ * the rest zero, at an end when *more is false. Certificates of the walk's time
+ * may be in it or not.
+ */
+struct registry_expiry {
+	int64_t now_s; /* Unix time */
+	int64_t active;
+	int64_t expired;       /* of these: ended before now_s */
+	int64_t in_7d, in_30d; /* end within so long from now_s */
+	int64_t at;            /* where the next call goes on */
+};
+MUST bool registry_expiry(struct registry *r, struct registry_expiry *x,
+	int limit, bool *more, struct err *e);
+
 /* A policy revision; text is given: free(). */
 struct policy_row {
 	int64_t revision, t_s;

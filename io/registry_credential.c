@@ -199,6 +199,38 @@ bool registry_counts(
 	return true;
 }
 
+#define DAY_S INT64_C(86400)
+
+bool registry_expiry(struct registry *r, struct registry_expiry *x, int limit,
+	bool *more, struct err *e)
+{
+	int64_t n = 0, at = 0, sum[4] = {0};
+	sqlite3_stmt *row;
+	bool ok;
+
+	if (!reg_find(r, STMT_EXPIRY,
+		    VALS(V_INT(x->at), V_INT(limit), V_INT(x->now_s),
+			    V_INT(x->now_s + 7 * DAY_S),
+			    V_INT(x->now_s + 30 * DAY_S)),
+		    &row, e))
+		return false;
+	ok = row != NULL && col_int(row, 0, &n);
+	/* Of no rows there is neither a last one nor a sum. */
+	ok = ok && (n == 0 || col_int(row, 1, &at));
+	for (int i = 0; ok && n != 0 && i < 4; i++)
+		ok = col_int(row, 2 + i, &sum[i]);
+	reg_done(row);
+	if (!ok)
+		return reg_damaged(r, e, "a credential", "not_after_s");
+	*more = n == limit;
+	x->at = n != 0 ? at : x->at;
+	x->active += sum[0];
+	x->expired += sum[1];
+	x->in_7d += sum[2];
+	x->in_30d += sum[3];
+	return true;
+}
+
 /* ------------------------------------------------------------------ writes */
 
 static struct str device_of(const struct credential *c)

@@ -94,6 +94,12 @@
 		      "CASE status WHEN 'revoked' THEN revoked_s ELSE ?3 "     \
 		      "END, reason = '" KEY_COMPROMISE "', revision = ?4 "     \
 		      "WHERE spki = ?1 AND device_id = ?2")                    \
+	X(EXPIRY, "SELECT count(*), max(id), sum(active), sum(active AND "     \
+		  "ends < ?3), sum(active AND ends >= ?3 AND ends < ?4), "     \
+		  "sum(active AND ends >= ?3 AND ends < ?5) FROM (SELECT "     \
+		  "rowid AS id, status = 'active' AS active, not_after_s AS "  \
+		  "ends FROM credential WHERE rowid > ?1 ORDER BY rowid "      \
+		  "LIMIT ?2)")                                                 \
 	X(KEY_BARRED, "SELECT 1 FROM credential WHERE spki = ?1 AND "          \
 		      "reason = '" KEY_COMPROMISE "' LIMIT 1")                 \
 	X(KEY_OWNER, "SELECT device_id FROM credential WHERE spki = ?1 AND "   \

@@ -305,6 +305,65 @@ static void test_list(void **state)
 	assert_int_equal(counts.credentials_revoked, 1);
 }
 
+/* The walk counts the same in steps of any size, and ends. */
+static void test_expiry(void **state)
+{
+	struct fixture *fx = *state;
+	const int64_t day_s = 86400;
+
+	for (uint8_t i = 1; i <= 5; i++)
+		add(fx, i < 3 ? "a" : "b", i, (uint8_t)(100 + i));
+	(void)revoke(fx, 2, false);
+	/* Not after FX_NOW + one day + fingerprint: 1, 3, 4 and 5. */
+	for (int limit = 1; limit < 8; limit++) {
+		static const struct {
+			int64_t before_s; /* now, before FX_NOW + one day */
+			int64_t expired, in_7d, in_30d;
+		} table[] = {
+			{-1, 0, 4, 4},
+			{-3, 1, 3, 3},
+			{-4, 2, 2, 2},
+			{-6, 4, 0, 0},
+			{7 * 86400, 0, 0, 4},
+			{7 * 86400 - 4, 0, 2, 4},
+			{30 * 86400 - 2, 0, 0, 1},
+			{31 * 86400, 0, 0, 0},
+		};
+
+		for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+			struct registry_expiry x = {
+				.now_s = FX_NOW + day_s - table[i].before_s};
+			bool more = true;
+			int steps = 0;
+
+			while (more) {
+				OK(fx, registry_expiry(fx->w, &x, limit, &more,
+					       &fx->e));
+				assert_true(++steps <= 6);
+			}
+			assert_int_equal(x.active, 4);
+			assert_int_equal(x.expired, table[i].expired);
+			assert_int_equal(x.in_7d, table[i].in_7d);
+			assert_int_equal(x.in_30d, table[i].in_30d);
+		}
+	}
+}
+
+static void test_expiry_of_none(void **state)
+{
+	struct fixture *fx = *state;
+	struct registry_expiry x = {.now_s = FX_NOW};
+	bool more = true;
+
+	OK(fx, registry_expiry(fx->w, &x, 10, &more, &fx->e));
+	assert_false(more);
+	assert_int_equal(x.active, 0);
+	assert_int_equal(x.at, 0);
+	fx_sql(fx, "ALTER TABLE credential RENAME TO gone");
+	REFUSED(fx, registry_expiry(fx->w, &x, 10, &more, &fx->e),
+		ERR_ENVIRONMENT, "no such table");
+}
+
 /* What no registry writes, one column at a time. */
 static const char *const hostile[] = {
 	"spki = NULL",
@@ -385,6 +444,8 @@ int main(void)
 		TEST(test_add_refused),
 		TEST(test_revoke_refused),
 		TEST(test_list),
+		TEST(test_expiry),
+		TEST(test_expiry_of_none),
 		TEST(test_hostile_rows),
 	};
 
