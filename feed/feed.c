@@ -52,9 +52,11 @@ void feed_second(struct feed *f, int64_t now_s, int64_t now_ms)
 	if (watch_look(f->watch, now_s, now_ms) != WATCH_SAME ||
 		f->watch->meter.state != before)
 		say_broker(&f->watch->meter);
+	credentials_second(&f->credentials, now_s, now_ms);
 }
 
 bool feed_step(struct feed *f)
 {
-	return watch_step(f->watch);
+	return watch_step(f->watch) ||
+	       credentials_step(&f->credentials, f->roster);
 }

@@ -7,6 +7,8 @@
 #define FEED_FEED_H
 
 #include "feed/config.h"
+#include "feed/credentials.h"
+#include "feed/metrics.h"
 #include "feed/roster.h"
 #include "feed/watch.h"
 
@@ -17,6 +19,8 @@ struct feed {
 	int64_t started_s;
 	struct watch *watch;   /* the meter; never NULL */
 	struct roster *roster; /* the registry; never NULL */
+	struct credentials credentials;
+	struct metrics metrics;
 	struct server *server; /* NULL: it does not serve yet, or no more */
 };
 

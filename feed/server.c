@@ -318,6 +318,19 @@ const char *server_url(const struct server *s)
 	return s->url;
 }
 
+struct server_clients server_clients(const struct server *s)
+{
+	struct server_clients n = {0, 0};
+
+	for (struct lws_dll2 *d = s->conns.head; d != NULL; d = d->next) {
+		const struct conn *c = lws_container_of(d, struct conn, all);
+
+		n.websocket += c->state == CONN_STREAM ? 1 : 0;
+		n.http += c->state != CONN_STREAM ? 1 : 0;
+	}
+	return n;
+}
+
 bool server_run(struct server *s, struct err *e)
 {
 	lws_sul_schedule(s->context, 0, &s->second, on_second, 1);

@@ -8,6 +8,8 @@
 
 #include "core/err.h"
 
+#include <stdint.h>
+
 struct feed;
 struct server;
 
@@ -17,6 +19,12 @@ MUST bool server_open(struct feed *f, struct server **out, struct err *e);
 
 /* "http://127.0.0.1:9782"; lent by S. */
 const char *server_url(const struct server *s);
+
+/* Connections now. */
+struct server_clients {
+	uint32_t http, websocket;
+};
+struct server_clients server_clients(const struct server *s);
 
 /* Serves until SIGTERM or SIGINT, which must be blocked, and until what was
  * under way is done, for some seconds at most. */

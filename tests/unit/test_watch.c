@@ -4,114 +4,10 @@
  * in the last full minute, against their plain definitions; and that a meter
  * that is another one is never compared with the one before.
  */
-#include "feed/watch.h"
 #include "tests/support/rng.h"
-#include "tests/support/tempdir.h"
+#include "tests/support/watch_fixture.h"
 
-#include <fcntl.h>
-
-#define TOP 3
-
-/* A state directory with a meter, which is written here as a broker would, a
- * watch, and its clocks. */
-struct rig {
-	struct tempdir dir;
-	char path[128];
-	struct segment s;
-	struct watch *w;
-	int64_t now_s, now_ms;
-};
-
-static void begin(struct rig *r)
-{
-	char note[512];
-	struct err e;
-
-	assert_true(segment_open_write(r->path, &r->s, note, sizeof(note), &e));
-	segment_header(&r->s)->generation++;
-}
-
-static int setup(void **state)
-{
-	struct rig *r = calloc(1, sizeof(*r));
-	struct err e;
-
-	assert_non_null(r);
-	tempdir_make(&r->dir);
-	assert_int_equal(mkdir(tempdir_at(&r->dir, "meter"), 0700), 0);
-	(void)snprintf(
-		r->path, sizeof(r->path), "%s/meter/meter.seg", r->dir.path);
-	r->now_s = 1800000000; /* the beginning of a minute */
-	r->now_ms = 5000;
-	assert_true(watch_open(r->dir.path, TOP, &r->w, &e));
-	*state = r;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct rig *r = *state;
-
-	watch_close(&r->w);
-	assert_null(r->w);
-	watch_close(&r->w);
-	segment_close(&r->s);
-	(void)unlink(r->path);
-	(void)unlink(tempdir_at(&r->dir, "meter/old"));
-	assert_int_equal(rmdir(tempdir_at(&r->dir, "meter")), 0);
-	assert_int_equal(rmdir(r->dir.path), 0);
-	free(r);
-	return 0;
-}
-
-static struct meter_slot *add(struct rig *r, const char *id, const char *class)
-{
-	struct meter_range need[2];
-	struct meter_slot *s;
-	size_t n;
-
-	assert_true(meter_slots_need(r->s.mem, need, &n));
-	for (size_t i = 0; i < n; i++)
-		assert_true(segment_reserve(&r->s, need[i]));
-	if (n != 0)
-		meter_slots_grown(r->s.mem);
-	s = meter_slot_mut(
-		r->s.mem, meter_slot_add(r->s.mem, str_from(id), 1000));
-	s->class = meter_class_add(r->s.mem, str_from(class));
-	s->generation = (uint32_t)segment_header(&r->s)->generation;
-	return s;
-}
-
-static void add_many(struct rig *r, unsigned n)
-{
-	char id[16];
-
-	for (unsigned i = 0; i < n; i++) {
-		(void)snprintf(id, sizeof(id), "d-%u", i);
-		(void)add(r, id, "pump");
-	}
-}
-
-static void count(
-	struct rig *r, struct meter_slot *s, enum counter c, uint64_t n)
-{
-	count_u64(&s->counter[c], n);
-	count_u64(&meter_class_mut(r->s.mem, s->class)->counter[c], n);
-}
-
-/* The next look, whole, AFTER_S seconds after the one before. */
-static enum watch_change look_after(struct rig *r, int64_t after_s)
-{
-	enum watch_change change;
-
-	r->now_s += after_s;
-	r->now_ms += after_s * 1000;
-	change = watch_look(r->w, r->now_s, r->now_ms);
-	while (watch_step(r->w))
-		;
-	assert_false(watch_busy(r->w));
-	return change;
-}
+#define TOP WATCH_FIXTURE_TOP
 
 static bool changed(const struct rig *r, uint32_t slot)
 {
@@ -145,7 +41,7 @@ static void happen(struct rig *r, struct meter_slot *s, unsigned what)
 		s->connections += s->connections != 0 ? -1U : 1U;
 		break;
 	default:
-		count(r, s, (enum counter)what, 1);
+		rig_count(r, s, (enum counter)what, 1);
 		break;
 	}
 }
@@ -157,17 +53,17 @@ static void test_each_change(void **state)
 {
 	struct rig *r = *state;
 
-	begin(r);
-	add_many(r, 3);
-	assert_int_equal(look_after(r, 1), WATCH_FILE);
+	rig_begin(r);
+	rig_add_many(r, 3);
+	assert_int_equal(rig_look(r, 1), WATCH_FILE);
 	assert_int_equal(r->w->n, 3);
 	assert_true(changed(r, 0) && changed(r, 1) && changed(r, 2));
 	for (unsigned what = 0; what < HAPPENINGS; what++) {
-		assert_int_equal(look_after(r, 0), WATCH_SAME);
+		assert_int_equal(rig_look(r, 0), WATCH_SAME);
 		assert_false(changed(r, 0) || changed(r, 1) || changed(r, 2));
 		assert_true(watch_page_changed(r->w, 1) < r->w->done);
 		happen(r, meter_slot_mut(r->s.mem, 1), what);
-		assert_int_equal(look_after(r, 0), WATCH_SAME);
+		assert_int_equal(rig_look(r, 0), WATCH_SAME);
 		assert_true(!changed(r, 0) && changed(r, 1) && !changed(r, 2));
 		assert_int_equal(watch_page_changed(r->w, 0), r->w->done);
 	}
@@ -203,8 +99,8 @@ static void test_changes_at_random(void **state)
 	unsigned seen = 0;
 
 	assert_non_null(then);
-	begin(r);
-	add_many(r, N / 2);
+	rig_begin(r);
+	rig_add_many(r, N / 2);
 	for (unsigned round = 0; round < ROUNDS; round++) {
 		uint32_t known = r->w->n;
 
@@ -216,8 +112,8 @@ static void test_changes_at_random(void **state)
 				rng_below(&g, HAPPENINGS));
 		}
 		if (round == ROUNDS / 2)
-			add_many(r, N / 2);
-		(void)look_after(r, 0);
+			rig_add_many(r, N / 2);
+		(void)rig_look(r, 0);
 		assert_int_equal(r->w->n, segment_header(&r->s)->n_slots);
 		for (uint32_t i = 0; i < r->w->n; i++) {
 			struct meter_device d;
@@ -240,23 +136,23 @@ static void test_broker_gone_and_back(void **state)
 	struct meter_slot *a, *b;
 	uint32_t epoch;
 
-	begin(r);
-	a = add(r, "a", "pump");
-	b = add(r, "b", "till");
+	rig_begin(r);
+	a = rig_add(r, "a", "pump");
+	b = rig_add(r, "b", "till");
 	a->connections = 2;
-	(void)look_after(r, 1);
+	(void)rig_look(r, 1);
 	epoch = r->w->epoch;
 	assert_int_equal(r->w->connected[a->class], 1);
 	assert_int_equal(r->w->connected[b->class], 0);
 	segment_close(&r->s);
-	assert_int_equal(look_after(r, 1), WATCH_BROKER);
+	assert_int_equal(rig_look(r, 1), WATCH_BROKER);
 	assert_int_equal(r->w->meter.state, BROKER_STOPPED);
 	assert_true(changed(r, 0) && !changed(r, 1));
 	assert_int_equal(r->w->connected[1], 0);
 	/* It goes on with the file: nothing is begun anew. */
-	begin(r);
-	count(r, meter_slot_mut(r->s.mem, 1), COUNTER_MESSAGES_IN, 1);
-	assert_int_equal(look_after(r, 1), WATCH_BROKER);
+	rig_begin(r);
+	rig_count(r, meter_slot_mut(r->s.mem, 1), COUNTER_MESSAGES_IN, 1);
+	assert_int_equal(rig_look(r, 1), WATCH_BROKER);
 	assert_int_equal(r->w->epoch, epoch);
 	assert_true(!changed(r, 0) && changed(r, 1));
 }
@@ -269,9 +165,9 @@ static void test_steps(void **state)
 	struct meter_slot *first, *last;
 	uint32_t n = WATCH_STEP + 5, seen;
 
-	begin(r);
-	add_many(r, n);
-	(void)look_after(r, 1);
+	rig_begin(r);
+	rig_add_many(r, n);
+	(void)rig_look(r, 1);
 	assert_int_equal(r->w->n, n);
 	first = meter_slot_mut(r->s.mem, 0);
 	last = meter_slot_mut(r->s.mem, n - 1);
@@ -279,8 +175,8 @@ static void test_steps(void **state)
 	assert_int_equal(watch_look(r->w, r->now_s, r->now_ms), WATCH_SAME);
 	assert_true(watch_busy(r->w));
 	assert_true(watch_step(r->w));
-	count(r, first, COUNTER_WILLS, 1);
-	count(r, last, COUNTER_WILLS, 1);
+	rig_count(r, first, COUNTER_WILLS, 1);
+	rig_count(r, last, COUNTER_WILLS, 1);
 	/* Another look has to wait for this one. */
 	assert_int_equal(watch_look(r->w, r->now_s, r->now_ms), WATCH_SAME);
 	assert_int_equal(r->w->done, seen);
@@ -289,7 +185,7 @@ static void test_steps(void **state)
 	assert_false(changed(r, 0));
 	assert_true(changed(r, n - 1));
 	assert_false(watch_step(r->w));
-	(void)look_after(r, 0);
+	(void)rig_look(r, 0);
 	assert_true(changed(r, 0));
 	assert_false(changed(r, n - 1));
 }
@@ -381,10 +277,11 @@ static void test_minutes_at_random(void **state)
 	uint64_t total = 0, told = 0;
 
 	assert_non_null(m);
-	begin(r);
-	add_many(r, 20);
-	count(r, meter_slot_mut(r->s.mem, 0), COUNTER_WIRE_BYTES_IN, 1 << 20);
-	(void)look_after(r, 0);
+	rig_begin(r);
+	rig_add_many(r, 20);
+	rig_count(
+		r, meter_slot_mut(r->s.mem, 0), COUNTER_WIRE_BYTES_IN, 1 << 20);
+	(void)rig_look(r, 0);
 	model_mark(m, r);
 	assert_false(r->w->minute.full);
 	for (unsigned s = 1; s <= 60 * 12; s++) {
@@ -395,13 +292,13 @@ static void test_minutes_at_random(void **state)
 			enum counter c = rng_below(&g, COUNTERS);
 			uint64_t by = rng_below(&g, 3);
 
-			count(r, meter_slot_mut(r->s.mem, rng_below(&g, n)), c,
-				by);
+			rig_count(r, meter_slot_mut(r->s.mem, rng_below(&g, n)),
+				c, by);
 			total += c <= COUNTER_WIRE_BYTES_OUT ? by : 0;
 		}
 		if (s % 60 == 30 && n < 60)
-			add_many(r, 4);
-		(void)look_after(r, 1);
+			rig_add_many(r, 4);
+		(void)rig_look(r, 1);
 		if (s % 60 != 0)
 			continue;
 		model_mark(m, r);
@@ -420,18 +317,18 @@ static void test_names_of_the_first(void **state)
 	struct rig *r = *state;
 	struct meter_slot *a;
 
-	begin(r);
-	a = add(r, "meter-7", "pump");
-	(void)look_after(r, 0);
-	count(r, a, COUNTER_WIRE_BYTES_OUT, 5);
-	(void)look_after(r, 60);
+	rig_begin(r);
+	a = rig_add(r, "meter-7", "pump");
+	(void)rig_look(r, 0);
+	rig_count(r, a, COUNTER_WIRE_BYTES_OUT, 5);
+	(void)rig_look(r, 60);
 	assert_true(r->w->minute.full);
 	assert_int_equal(r->w->minute.ms, 60000);
 	assert_int_equal(r->w->minute.n_top, 1);
 	assert_string_equal(r->w->minute.top[0].device, "meter-7");
 	assert_string_equal(r->w->minute.top[0].class_name, "pump");
 	/* Nobody did anything in the next one. */
-	(void)look_after(r, 60);
+	(void)rig_look(r, 60);
 	assert_true(r->w->minute.full);
 	assert_int_equal(r->w->minute.n_top, 0);
 	assert_int_equal(r->w->minute.all[COUNTER_WIRE_BYTES_OUT], 0);
@@ -443,32 +340,32 @@ static void test_no_minute(void **state)
 	struct rig *r = *state;
 	struct meter_slot *a;
 
-	begin(r);
-	a = add(r, "a", "pump");
-	count(r, a, COUNTER_MESSAGES_IN, 1000);
+	rig_begin(r);
+	a = rig_add(r, "a", "pump");
+	rig_count(r, a, COUNTER_MESSAGES_IN, 1000);
 	/* The first begins in the middle. */
 	r->now_s += 30;
-	(void)look_after(r, 0);
-	(void)look_after(r, 30);
+	(void)rig_look(r, 0);
+	(void)rig_look(r, 30);
 	assert_false(r->w->minute.full);
-	count(r, a, COUNTER_MESSAGES_IN, 1);
-	(void)look_after(r, 60);
+	rig_count(r, a, COUNTER_MESSAGES_IN, 1);
+	(void)rig_look(r, 60);
 	assert_true(r->w->minute.full);
 	assert_int_equal(r->w->minute.all[COUNTER_MESSAGES_IN], 1);
 	/* The clock is set forwards, then backwards. */
 	r->now_s += 3600;
-	(void)look_after(r, 1);
+	(void)rig_look(r, 1);
 	assert_false(r->w->minute.full);
-	(void)look_after(r, 59);
+	(void)rig_look(r, 59);
 	assert_true(r->w->minute.full);
 	r->now_s -= 7200;
-	(void)look_after(r, 1);
+	(void)rig_look(r, 1);
 	assert_false(r->w->minute.full);
 	/* The machine slept, and its clock with it. */
-	(void)look_after(r, 59);
+	(void)rig_look(r, 59);
 	assert_true(r->w->minute.full);
 	r->now_ms += 100000;
-	(void)look_after(r, 60);
+	(void)rig_look(r, 60);
 	assert_false(r->w->minute.full);
 }
 
@@ -478,16 +375,16 @@ static void test_no_meter(void **state)
 {
 	struct rig *r = *state;
 
-	assert_int_equal(look_after(r, 1), WATCH_SAME);
+	assert_int_equal(rig_look(r, 1), WATCH_SAME);
 	assert_int_equal(r->w->meter.state, BROKER_NEVER_RAN);
 	assert_int_equal(r->w->n, 0);
-	(void)look_after(r, 60);
+	(void)rig_look(r, 60);
 	assert_false(r->w->minute.full);
-	begin(r);
-	assert_int_equal(look_after(r, 1), WATCH_FILE);
+	rig_begin(r);
+	assert_int_equal(rig_look(r, 1), WATCH_FILE);
 	assert_int_equal(r->w->n, 0);
-	(void)add(r, "a", "pump");
-	(void)look_after(r, 1);
+	(void)rig_add(r, "a", "pump");
+	(void)rig_look(r, 1);
 	assert_int_equal(r->w->n, 1);
 }
 
@@ -497,25 +394,25 @@ static void test_fresh_meter(void **state)
 	struct rig *r = *state;
 	uint32_t epoch;
 
-	begin(r);
-	count(r, add(r, "a", "pump"), COUNTER_MESSAGES_IN, 1000);
-	(void)add(r, "b", "pump");
-	(void)look_after(r, 0);
-	(void)look_after(r, 60);
+	rig_begin(r);
+	rig_count(r, rig_add(r, "a", "pump"), COUNTER_MESSAGES_IN, 1000);
+	(void)rig_add(r, "b", "pump");
+	(void)rig_look(r, 0);
+	(void)rig_look(r, 60);
 	assert_true(r->w->minute.full);
 	epoch = r->w->epoch;
 	segment_close(&r->s);
 	assert_int_equal(rename(r->path, tempdir_at(&r->dir, "meter/old")), 0);
-	begin(r);
-	count(r, add(r, "c", "till"), COUNTER_MESSAGES_IN, 2000);
-	assert_int_equal(look_after(r, 30), WATCH_FILE);
+	rig_begin(r);
+	rig_count(r, rig_add(r, "c", "till"), COUNTER_MESSAGES_IN, 2000);
+	assert_int_equal(rig_look(r, 30), WATCH_FILE);
 	assert_int_not_equal(r->w->epoch, epoch);
 	assert_int_equal(r->w->n, 1);
 	assert_true(changed(r, 0));
 	assert_false(r->w->minute.full);
-	(void)look_after(r, 30);
+	(void)rig_look(r, 30);
 	assert_false(r->w->minute.full);
-	(void)look_after(r, 60);
+	(void)rig_look(r, 60);
 	assert_true(r->w->minute.full);
 	assert_int_equal(r->w->minute.all[COUNTER_MESSAGES_IN], 0);
 	assert_int_equal(r->w->minute.active, 0);
@@ -527,21 +424,21 @@ static void test_meter_begun_anew_in_place(void **state)
 	struct rig *r = *state;
 	uint32_t epoch;
 
-	begin(r);
+	rig_begin(r);
 	segment_header(&r->s)->generation = 7;
-	count(r, add(r, "a", "pump"), COUNTER_MESSAGES_IN, 1000);
-	(void)look_after(r, 0);
+	rig_count(r, rig_add(r, "a", "pump"), COUNTER_MESSAGES_IN, 1000);
+	(void)rig_look(r, 0);
 	epoch = r->w->epoch;
 	segment_header(&r->s)->generation = 1;
-	assert_int_equal(look_after(r, 60), WATCH_FILE);
+	assert_int_equal(rig_look(r, 60), WATCH_FILE);
 	assert_int_not_equal(r->w->epoch, epoch);
 	assert_false(r->w->minute.full);
 	/* Fewer devices than there were. */
-	(void)look_after(r, 60);
+	(void)rig_look(r, 60);
 	epoch = r->w->epoch;
 	assert_true(r->w->minute.full);
 	segment_header(&r->s)->n_slots = 0;
-	assert_int_equal(look_after(r, 60), WATCH_FILE);
+	assert_int_equal(rig_look(r, 60), WATCH_FILE);
 	assert_int_not_equal(r->w->epoch, epoch);
 	assert_int_equal(r->w->n, 0);
 	assert_false(r->w->minute.full);
@@ -554,26 +451,26 @@ static void test_counter_went_back(void **state)
 	struct meter_slot *a;
 	uint32_t epoch;
 
-	begin(r);
-	a = add(r, "a", "pump");
-	count(r, a, COUNTER_MESSAGES_IN, 1000);
-	(void)look_after(r, 0);
-	(void)look_after(r, 60);
+	rig_begin(r);
+	a = rig_add(r, "a", "pump");
+	rig_count(r, a, COUNTER_MESSAGES_IN, 1000);
+	(void)rig_look(r, 0);
+	(void)rig_look(r, 60);
 	assert_true(r->w->minute.full);
 	epoch = r->w->epoch;
 	a->counter[COUNTER_MESSAGES_IN] = 999;
-	(void)look_after(r, 30);
+	(void)rig_look(r, 30);
 	assert_int_not_equal(r->w->epoch, epoch);
 	assert_false(r->w->minute.full);
 	assert_int_equal(r->w->n, 0);
-	(void)look_after(r, 1);
+	(void)rig_look(r, 1);
 	assert_int_equal(r->w->n, 1);
 	/* One, though their sum grew. */
-	(void)look_after(r, 29);
+	(void)rig_look(r, 29);
 	epoch = r->w->epoch;
 	a->counter[COUNTER_MESSAGES_IN] = 998;
 	a->counter[COUNTER_MQTT_BYTES_IN] = 500;
-	(void)look_after(r, 60);
+	(void)rig_look(r, 60);
 	assert_int_not_equal(r->w->epoch, epoch);
 	assert_false(r->w->minute.full);
 }
@@ -588,11 +485,11 @@ static void test_cut_short(void **state)
 	/* CMocka's handler of SIGBUS came after the guard's. */
 	watch_close(&r->w);
 	assert_true(watch_open(r->dir.path, TOP, &r->w, &e));
-	begin(r);
-	add_many(r, 2 * WATCH_STEP);
-	count(r, meter_slot_mut(r->s.mem, 2 * WATCH_STEP - 1),
+	rig_begin(r);
+	rig_add_many(r, 2 * WATCH_STEP);
+	rig_count(r, meter_slot_mut(r->s.mem, 2 * WATCH_STEP - 1),
 		COUNTER_MESSAGES_IN, 5);
-	(void)look_after(r, 0);
+	(void)rig_look(r, 0);
 	epoch = r->w->epoch;
 	(void)watch_look(r->w, r->now_s, r->now_ms);
 	assert_true(watch_step(r->w));
@@ -603,15 +500,15 @@ static void test_cut_short(void **state)
 	assert_int_equal(r->w->n, 0);
 	assert_false(meter_watch_reads(&r->w->meter));
 	/* Its header says more than there is. */
-	(void)look_after(r, 1);
+	(void)rig_look(r, 1);
 	assert_int_equal(r->w->meter.state, BROKER_UNKNOWN);
 	assert_false(r->w->minute.full);
 	/* The broker begins another one. */
 	segment_close(&r->s);
 	assert_int_equal(rename(r->path, tempdir_at(&r->dir, "meter/old")), 0);
-	begin(r);
-	(void)add(r, "a", "pump");
-	assert_int_equal(look_after(r, 1), WATCH_FILE);
+	rig_begin(r);
+	(void)rig_add(r, "a", "pump");
+	assert_int_equal(rig_look(r, 1), WATCH_FILE);
 	assert_int_equal(r->w->n, 1);
 }
 
@@ -621,16 +518,16 @@ static void test_hostile_slot(void **state)
 	struct rig *r = *state;
 	struct meter_slot *s;
 
-	begin(r);
-	s = add(r, "a", "pump");
+	rig_begin(r);
+	s = rig_add(r, "a", "pump");
 	memset(s, 0xFF, sizeof(*s));
 	s->generation = (uint32_t)segment_header(&r->s)->generation;
-	(void)look_after(r, 0);
+	(void)rig_look(r, 0);
 	assert_int_equal(r->w->connected[0], 1);
 	s->counter[0] = 0;
 	s->counter[1] = 0;
-	(void)look_after(r, 60);
-	(void)look_after(r, 60);
+	(void)rig_look(r, 60);
+	(void)rig_look(r, 60);
 	assert_int_equal(r->w->n, 1);
 }
 
@@ -648,11 +545,11 @@ static void test_bounds(void **state)
 	assert_null(w);
 	watch_close(&r->w);
 	assert_true(watch_open(r->dir.path, 0, &r->w, &e));
-	begin(r);
-	count(r, add(r, "a", "pump"), COUNTER_WIRE_BYTES_IN, 1);
-	(void)look_after(r, 0);
-	count(r, meter_slot_mut(r->s.mem, 0), COUNTER_WIRE_BYTES_IN, 4);
-	(void)look_after(r, 60);
+	rig_begin(r);
+	rig_count(r, rig_add(r, "a", "pump"), COUNTER_WIRE_BYTES_IN, 1);
+	(void)rig_look(r, 0);
+	rig_count(r, meter_slot_mut(r->s.mem, 0), COUNTER_WIRE_BYTES_IN, 4);
+	(void)rig_look(r, 60);
 	assert_true(r->w->minute.full);
 	assert_int_equal(r->w->minute.n_top, 0);
 	assert_int_equal(r->w->minute.all[COUNTER_WIRE_BYTES_IN], 4);
@@ -664,7 +561,7 @@ static void test_bounds(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
 		T(test_each_change),
 		T(test_changes_at_random),
 		T(test_broker_gone_and_back),
