@@ -415,7 +415,7 @@ static void kill_conn(struct conn *c)
 
 static void on_timer(lws_sorted_usec_list_t *sul)
 {
-	struct conn *c = lws_container_of(sul, struct conn, timer);
+	struct conn *c = OWNER_OF(sul, struct conn, timer);
 	static const struct http_refusal late = {
 		408, "the request did not come in time"};
 	bool begun;

@@ -18,6 +18,11 @@
 
 #include <libwebsockets.h>
 
+/* lws_container_of, by way of void: its own cast may raise the alignment, says
+ * clang. */
+#define OWNER_OF(p, type, member)                                              \
+	((type *)(void *)((char *)(p)-offsetof(type, member)))
+
 struct feed;
 struct exchange;
 struct stream;

@@ -48,7 +48,7 @@ static int64_t now_ms(clockid_t clock)
 
 static void on_step(lws_sorted_usec_list_t *sul)
 {
-	struct server *s = lws_container_of(sul, struct server, step);
+	struct server *s = OWNER_OF(sul, struct server, step);
 
 	if (feed_step(s->feed))
 		lws_sul_schedule(s->context, 0, &s->step, on_step, 1);
@@ -56,7 +56,7 @@ static void on_step(lws_sorted_usec_list_t *sul)
 
 static void on_second(lws_sorted_usec_list_t *sul)
 {
-	struct server *s = lws_container_of(sul, struct server, second);
+	struct server *s = OWNER_OF(sul, struct server, second);
 
 	feed_second(s->feed, now_ms(CLOCK_REALTIME) / 1000,
 		now_ms(CLOCK_MONOTONIC));
@@ -68,7 +68,7 @@ static void on_second(lws_sorted_usec_list_t *sul)
 
 static void on_stop_late(lws_sorted_usec_list_t *sul)
 {
-	struct server *s = lws_container_of(sul, struct server, stop);
+	struct server *s = OWNER_OF(sul, struct server, stop);
 
 	log_say(LOG_WARNING, "stop",
 		"%u connections did not end in %d s and are cut",
@@ -89,7 +89,7 @@ static void stop(struct server *s)
 			LWS_TO_KILL_ASYNC);
 	for (struct lws_dll2 *d = s->conns.head, *next; d != NULL; d = next) {
 		next = d->next;
-		conn_stop(lws_container_of(d, struct conn, all));
+		conn_stop(OWNER_OF(d, struct conn, all));
 	}
 	lws_sul_schedule(s->context, 0, &s->stop, on_stop_late,
 		(lws_usec_t)STOP_S * LWS_US_PER_SEC);
@@ -323,7 +323,7 @@ struct server_clients server_clients(const struct server *s)
 	struct server_clients n = {0, 0};
 
 	for (struct lws_dll2 *d = s->conns.head; d != NULL; d = d->next) {
-		const struct conn *c = lws_container_of(d, struct conn, all);
+		const struct conn *c = OWNER_OF(d, struct conn, all);
 
 		n.websocket += c->state == CONN_STREAM ? 1 : 0;
 		n.http += c->state != CONN_STREAM ? 1 : 0;
