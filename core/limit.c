@@ -213,3 +213,17 @@ void limit_charge(
 		day_charge(
 			u, request_bytes(what), what->now_s / LIMIT_BUCKET_S);
 }
+
+bool limit_refused(const struct limits *l, int64_t *until_ns, int64_t now_ns)
+{
+	uint64_t max = l->max[LIMIT_REFUSALS_PER_S];
+	int64_t from = *until_ns > now_ns ? *until_ns : now_ns;
+
+	if (max == 0)
+		return false;
+	from += cost_ns(1, max, SECOND_NS);
+	if (from - now_ns > SECOND_NS)
+		return true;
+	*until_ns = from;
+	return false;
+}

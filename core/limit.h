@@ -13,6 +13,8 @@
  * more.
  *
  * Only what is allowed is charged: a device that floods still gets its rate.
+ * What is refused is charged to REFUSALS_PER_S, which refuses nothing: it says
+ * when to cut the connection of somebody who does not stop.
  */
 #ifndef CORE_LIMIT_H
 #define CORE_LIMIT_H
@@ -31,7 +33,10 @@
 	X(BYTES_PER_DAY, bytes_per_day, "bytes of PUBLISH packets in 24 h")    \
 	X(CONNECTS_PER_MIN, connects_per_min, "connects a minute")             \
 	X(SUBSCRIBES_PER_S, subscribes_per_s, "filters subscribed a second")   \
-	X(SUBSCRIPTIONS, subscriptions, "subscriptions at a time")
+	X(SUBSCRIPTIONS, subscriptions, "subscriptions at a time")             \
+	X(REFUSALS_PER_S, refusals_per_s,                                      \
+		"publishes and filters refused a second before the "           \
+		"connection is cut")
 
 enum limit {
 #define LIMIT_ENUM(c, key, text) LIMIT_##c,
@@ -108,5 +113,9 @@ enum reason limit_reason(const struct limits *l, const struct usage *u,
  * U keeps their list. */
 void limit_charge(
 	const struct limits *l, struct usage *u, const struct request *what);
+
+/* Charges a refusal to *until_ns, the virtual clock of one connection, zero at
+ * first. True when it is more than L lets pass in a second. */
+bool limit_refused(const struct limits *l, int64_t *until_ns, int64_t now_ns);
 
 #endif

@@ -73,7 +73,14 @@ enum on_deny policy_class_on_deny(const struct policy_class *c)
 
 const struct limits *policy_class_limits(const struct policy_class *c)
 {
-	return c->limited ? &c->limits : NULL;
+	return c->limited || c->limits.max[LIMIT_REFUSALS_PER_S] != 0
+		       ? &c->limits
+		       : NULL;
+}
+
+bool policy_class_limited(const struct policy_class *c)
+{
+	return c->limited;
 }
 
 bool policy_class_observes(const struct policy_class *c)

@@ -124,6 +124,9 @@ struct str policy_class_name(const struct policy_class *c);
 enum on_deny policy_class_on_deny(const struct policy_class *c);
 /* Its limits, lent; NULL when there are none. */
 const struct limits *policy_class_limits(const struct policy_class *c);
+/* True when there is one by which requests are refused, so that decide() wants
+ * to know what the device has used. */
+bool policy_class_limited(const struct policy_class *c);
 bool policy_class_observes(const struct policy_class *c);
 /* True when the whole broker observes devices of class C (NULL: of none that
  * the policy has): all do but those of a class that says it enforces. */

@@ -133,7 +133,9 @@ static bool class_keep(struct compile *c, size_t i)
 		c->spec->observe && !s->enforce && i < c->spec->n_classes;
 	out->limits = s->limits;
 	for (k = 0; k < LIMITS; k++)
-		out->limited = out->limited || s->limits.max[k] != 0;
+		out->limited =
+			out->limited ||
+			(s->limits.max[k] != 0 && k != LIMIT_REFUSALS_PER_S);
 	out->special = out->limited || out->observe || out->any_client_id;
 	rules_keep(c, i, DIRECTION_PUBLISH, s->publish, s->n_publish);
 	rules_keep(c, i, DIRECTION_SUBSCRIBE, s->subscribe, s->n_subscribe);

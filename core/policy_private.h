@@ -36,7 +36,7 @@ struct policy_class {
 	uint8_t sim_require;
 	enum on_deny on_deny;
 	struct limits limits;
-	bool limited; /* some limit is set */
+	bool limited; /* a limit is set by which requests are refused */
 	bool observe;
 	bool enforce;       /* even where the whole broker observes */
 	bool special;       /* limited, or observed by itself or the broker */

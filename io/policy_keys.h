@@ -46,6 +46,7 @@
 	X("connects_per_min", false, take_connects_per_min)                    \
 	X("subscribes_per_s", false, take_subscribes_per_s)                    \
 	X("subscriptions", false, take_subscriptions)                          \
+	X("refusals_per_s", false, take_refusals_per_s)                        \
 	X("comment", false, take_comment)
 
 #define POLICY_QUARANTINE_KEYS(X)                                              \

@@ -2,6 +2,7 @@
 #include "plugin/access.h"
 
 #include "io/x509.h"
+#include "plugin/cut.h"
 #include "plugin/judge.h"
 #include "plugin/property.h"
 #include "plugin/record.h"
@@ -64,30 +65,11 @@ static COLD int deny(struct guard *g, const struct mosquitto *client,
 		       : MOSQ_ERR_ACL_DENIED;
 }
 
-/*
- * Whether a refusal ends B's connection. What a device does in quarantine is
- * dropped and no more: it is kept connected to be mended. Deliveries are not
- * the device's doing, but a member of a shared group that may not receive
- * would swallow the group's messages: the broker hands each to one member and
- * asks no other. When it is disconnected, the broker drops its filters that
- * are refused.
- */
-static bool ends(const struct binding *b, const struct request *what)
-{
-	const struct policy_class *class = b->badge->subject.class;
-
-	if (what->action == ACTION_RECEIVE)
-		return b->shares;
-	return class != NULL &&
-	       policy_class_on_deny(class) == ON_DENY_DISCONNECT &&
-	       b->badge->device.status != DEVICE_QUARANTINED;
-}
-
 static COLD int deny_bound(struct guard *g, const struct mosquitto *client,
 	struct binding *b, const struct request *what, struct decision why)
 {
-	if (why.verdict == VERDICT_REFUSED && ends(b, what))
-		kick_add(&g->kicks, &g->outcomes, b, 0);
+	if (why.verdict == VERDICT_REFUSED)
+		cut_after(g, b, what);
 	return deny(g, client, b->badge, what, why);
 }
 

@@ -41,7 +41,7 @@
 struct badge {
 	struct subject subject;
 	uint32_t policy_gen; /* subject.class was found in that policy */
-	bool limited;        /* that class has limits: plugin/ledger.h */
+	bool limited;        /* that class limits requests: plugin/ledger.h */
 	bool taken_in;       /* by its CN, while observing: not registered */
 	uint32_t seen;       /* its number in the record: plugin/record.h */
 	uint32_t total_index;
@@ -80,10 +80,11 @@ struct binding {
 	bool guest; /* of no device; also after its connection */
 	char device_id[DEVICE_ID_MAX + 1];
 	char address[ADDRESS_MAX + 1];
-	int64_t since_s;     /* Unix time of the connect */
-	int64_t kick_change; /* which change asked for it; 0: none */
-	int64_t due_s;       /* when to judge again: plugin/due.h */
-	size_t due_at;       /* its place in the heap, from 1; 0: not there */
+	int64_t since_s;          /* Unix time of the connect */
+	int64_t refused_until_ns; /* see limit_refused() */
+	int64_t kick_change;      /* which change asked for it; 0: none */
+	int64_t due_s;            /* when to judge again: plugin/due.h */
+	size_t due_at; /* its place in the heap, from 1; 0: not there */
 	uint64_t client_hash, device_hash;
 	struct binding *same_device; /* next binding of the device */
 	struct binding *prev, *next; /* in its state's list */

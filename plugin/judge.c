@@ -173,7 +173,7 @@ void judge_class_anew(struct guard *g, struct badge *badge)
 		g->policy, str_from(badge->device.class_name));
 
 	badge->subject.class = class;
-	badge->limited = class != NULL && policy_class_limits(class) != NULL;
+	badge->limited = class != NULL && policy_class_limited(class);
 	badge->policy_gen = g->policy_gen;
 	gauge_badge_class(g, badge);
 	recall_forget(&badge->recalls);

@@ -238,6 +238,12 @@ void wire_hold(struct wire **owner, struct wire *x)
 		x->owner = owner;
 }
 
+void wire_deafen(struct wire *x)
+{
+	SSL_set_shutdown(
+		x->ssl, SSL_get_shutdown(x->ssl) | SSL_RECEIVED_SHUTDOWN);
+}
+
 void wire_release(struct wire **owner)
 {
 	if (*owner == NULL)

@@ -72,6 +72,10 @@ bool wires_issuer(const struct wires *w, const X509 *certificate,
 void wire_count(struct wire *x);
 void wire_count_in(struct wire *x);
 
+/* Nothing more is read of the connection, not even what OpenSSL has decrypted
+ * already: the broker finds its end where the next byte was to be. */
+void wire_deafen(struct wire *x);
+
 /* It is held no more by whom wire_hold() named. It is counted once more when
  * the SSL is freed. */
 void wire_release(struct wire **owner);

@@ -44,6 +44,8 @@ POLICY = policies.changed(
               "client_ids": ["${device}", "${device}/*"],
               "limits": {"messages_per_s": 20, "connects_per_min": 10,
                          "subscriptions": 20}},
+    capped={"publish": ["h/${device}/up"],
+            "limits": {"refusals_per_s": 50}},
     crowd={"publish": ["h/${device}/up"], "subscribe": ["h/${device}/#"],
            "client_ids": ["${device}", "${device}/*"]},
     watched={"publish": ["h/${device}/up"], "mode": "observe"},

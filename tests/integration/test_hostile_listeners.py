@@ -20,7 +20,7 @@ import pytest
 from clients import (DISCONNECT, REFUSED, REFUSED_V311, Closed, Message,
                      WebSocket, Wire, refused_connect)
 from harness import Broker, websockets
-from hostile import Ear, Watch, answers, fleet
+from hostile import Ear, Watch, answers, fleet, is_over, pour, publication
 
 
 @pytest.fixture
@@ -143,6 +143,16 @@ def test_websockets(fleet, web, web_wire, closing, version):
     w.close()
     b.refused("publish", "no_rule", mark, device=d)
     assert ear.heard() == []
+
+
+def test_a_flood_is_cut_over_websockets(web, web_wire, version):
+    d = web.fleet.device("capped")
+    w = web_wire(d, version).admitted()
+    for i in range(1000):
+        if not pour(w, publication(w, f"flood/{i}", b"", 1, i + 1)):
+            break
+    assert is_over(answers(w))
+    assert web.fleet.json("usage", d.id)["refused_publishes"] < 1000
 
 
 def test_websocket_of_a_device_that_loses_its_rights(

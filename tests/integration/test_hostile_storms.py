@@ -207,6 +207,33 @@ def test_refused_subscribes(fleet, broker, wire, ear, version):
     assert w.publish(f"h/{d}/up") == 0
 
 
+@pytest.mark.parametrize("kind", [PUBLISH, SUBSCRIBE])
+def test_floods_of_the_refused_are_cut(fleet, broker, wire, ear, version,
+                                       kind):
+    """10,000 again, of a class that puts up with 50 a second: it takes a
+    handshake to have some more of them looked at."""
+    d = fleet.device("capped")
+    before, begin, sent, connects = rss_kib(broker), time.monotonic(), 0, 0
+    while sent < FLOOD:
+        w = wire(broker, d, version).admitted()
+        connects += 1
+        part = b"".join(
+            publication(w, f"flood/{i}", b"x" * 64, 1, i + 1)
+            if kind == PUBLISH else
+            subscription(w, f"flood/{i}/#", pid=i + 1) for i in range(PART))
+        pour(w, part)
+        assert is_over(answers(w))
+        w.close()
+        sent += PART
+    used = fleet.json("usage", d.id)
+    looked_at = used["refused_publishes"] + used["refused_subscribes"]
+    assert 51 * connects <= looked_at
+    assert looked_at <= 52 * connects + 50 * (time.monotonic() - begin)
+    assert ear.heard() == []
+    assert rss_kib(broker) - before < GROWTH_KIB
+    assert wire(broker, d, version).admitted().publish(f"h/{d}/up") == 0
+
+
 def test_subscriptions_without_end(fleet, broker, wire, ear, version):
     """10,000 of those it may have: as many are in force as its class says."""
     d = fleet.device("rationed")

@@ -19,8 +19,9 @@ import time
 import pytest
 
 import policies
-from clients import REFUSED, REFUSED_V311, refused_connect
+from clients import Message, PUBACK, REFUSED, REFUSED_V311, refused_connect
 from harness import Broker, Fleet
+from hostile import answers, codes, is_over, pour, publication, subscription
 
 LIMITED = policies.changed(
     rated={"publish": ["m/${device}/up", "m/${device}/will"],
@@ -36,6 +37,9 @@ LIMITED = policies.changed(
               "client_ids": ["${device}", "${device}/*"],
               "limits": {"subscriptions": 3}},
     hasty={"subscribe": ["t/#"], "limits": {"subscribes_per_s": 2}},
+    stormy={"publish": ["m/${device}/up", "m/${device}/will"],
+            "subscribe": ["t/#"],
+            "limits": {"refusals_per_s": 20}},
     legacy={"publish": ["m/${device}/up"], "subscribe": ["t/+"],
             "mode": "observe"},
 )
@@ -114,6 +118,66 @@ def test_bytes_of_a_day(fleet, broker, wire, version):
     w.close()
     w = wire(broker, d, version).admitted()
     assert w.publish(topic, b"x" * 100) == refused_code(version)
+
+
+def flood(w, subscribes, n=1000):
+    """Many requests that no rule allows, in as few TLS records as may be."""
+    pour(w, b"".join(
+        subscription(w, f"flood/{i}", pid=i + 1) if subscribes else
+        publication(w, f"flood/{i}", b"", 1, i + 1) for i in range(n)))
+
+
+def refusals(fleet, d):
+    used = fleet.json("usage", d.id)
+    return used["refused_publishes"] + used["refused_subscribes"]
+
+
+@pytest.mark.parametrize("subscribes", [False, True])
+def test_a_flood_is_cut(fleet, broker, wire, version, subscribes):
+    """After the refusals of a second nothing more is read."""
+    d = fleet.device("stormy")
+    backend = wire(broker, fleet.device("backend")).admitted()
+    assert backend.subscribe("m/#", 1) == 1
+    start = time.monotonic()
+    w = wire(broker, d, version).admitted(
+        will=Message(f"m/{d}/will", "gone", 0, False))
+    flood(w, subscribes)
+    assert is_over(answers(w))
+    took = time.monotonic() - start
+    # Of what comes between two ticks each second's share passes.
+    assert 21 <= refusals(fleet, d) <= 22 + 20 * took
+    assert backend.until(f"m/{d}/will") == []
+    # It is no ban.
+    again = wire(broker, d, version).admitted()
+    assert again.publish(f"m/{d}/up") == 0
+
+
+def test_what_is_no_flood_goes_on(fleet, broker, wire, version):
+    """As many as a second allows, at once; and what is allowed, beside."""
+    d = fleet.device("stormy")
+    w = wire(broker, d, version).admitted()
+    flood(w, False, 20)
+    got = answers(w)
+    assert codes(w, got, PUBACK) == [refused_code(version)] * 20
+    assert not is_over(got)
+    for _ in range(100):
+        assert w.publish(f"m/{d}/up") == 0
+
+
+def test_refused_deliveries_are_no_flood(own_fleet, wire):
+    """They are the publisher's doing."""
+    own_fleet.apply(LIMITED)
+    d, ops = own_fleet.device("stormy"), own_fleet.device("ops")
+    with Broker(own_fleet) as b:
+        w, sender = wire(b, d).admitted(), wire(b, ops).admitted()
+        assert w.subscribe("t/#", 1) == 1
+        own_fleet.apply(policies.changed(
+            stormy={"publish": ["m/${device}/up"],
+                    "limits": {"refusals_per_s": 20}}), "--wait", "5s")
+        for i in range(200):
+            assert sender.publish(f"t/{i}") == 0
+        assert own_fleet.json("usage", d.id)["refused_deliveries"] == 200
+        assert w.publish(f"m/{d}/up") == 0
 
 
 @pytest.mark.parametrize("end", ["stop", "kill"])

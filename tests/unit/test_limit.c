@@ -252,6 +252,36 @@ static void test_day_backwards(void **state)
 	assert_int_equal(ask(&l, &u, &what), REASON_ALLOWED);
 }
 
+static void test_refusals(void **state)
+{
+	struct limits none = {0}, l = {{[LIMIT_REFUSALS_PER_S] = 20}};
+	struct usage used = {0};
+	struct request what = {.action = ACTION_PUBLISH, .topic = STR("a")};
+	int64_t until = 0, now = INT64_C(7) * 1000000000;
+	int i;
+
+	(void)state;
+	for (i = 0; i < 1000; i++)
+		assert_false(limit_refused(&none, &until, now));
+	assert_int_equal(until, 0);
+	for (i = 0; i < 20; i++)
+		assert_false(limit_refused(&l, &until, now));
+	for (i = 0; i < 3; i++)
+		assert_true(limit_refused(&l, &until, now));
+	/* a twentieth of a second later there is room for one */
+	assert_true(limit_refused(&l, &until, now + 49999999));
+	assert_false(limit_refused(&l, &until, now + 50000000));
+	assert_true(limit_refused(&l, &until, now + 50000000));
+	/* a second later for all of them; a clock that stands or goes back
+	 * gives none */
+	for (i = 0; i < 20; i++)
+		assert_false(limit_refused(&l, &until, now + 2000000000));
+	assert_true(limit_refused(&l, &until, now + 2000000000));
+	assert_true(limit_refused(&l, &until, now));
+	/* and nothing is refused because of it */
+	assert_int_equal(limit_reason(&l, &used, &what), REASON_ALLOWED);
+}
+
 static void test_subscriptions(void **state)
 {
 	struct subscription list[2] = {
@@ -427,6 +457,7 @@ int main(void)
 		cmocka_unit_test(test_day),
 		cmocka_unit_test(test_day_backwards),
 		cmocka_unit_test(test_subscriptions),
+		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_decide_limits),
 		cmocka_unit_test(test_observe),
 	};
