@@ -11,7 +11,7 @@ the rest of the machine take from it.
 
 A TLS handshake takes the broker about a millisecond, in its one thread and
 before it asks the plugin: an attack that connects again and again is a flood of
-TLS, whatever it does then. So it gets HANDSHAKES_PER_S of them, too few to
+TLS, whatever it does then. So it gets PER_S of them, too few to
 matter, and what is measured is what it does with them. WEIR_HOSTILE_PACE=0
 leaves that out.
 """
@@ -27,15 +27,21 @@ ROUND_TRIPS = 500
 RATIO = 3
 """What the p99 under attack stays below, in quiet ones."""
 
-HANDSHAKES_PER_S = float(os.environ.get("WEIR_HOSTILE_PACE", "2")) or None
+PER_S = float(os.environ.get("WEIR_HOSTILE_PACE", "2")) or None
 
-FLOODS = ("test_handshakes_held_open", "test_handshakes_one_after_another")
-"""Of TLS, which the broker serves in its one thread before it asks the plugin:
-nothing is held to RATIO; the same on a broker without the plugin is told."""
+HANDSHAKES = ("test_handshakes_held_open", "test_handshakes_one_after_another",
+              "test_connects_without_end", "test_takes_itself_over",
+              "test_sessions_without_end")
+"""Floods of TLS: hundreds of handshakes, which are not held back."""
 
-OWN = 2
-"""What is above RATIO must be the broker's own doing: below this multiple of
-the p99 that the same attack makes on a broker without the plugin."""
+PACKETS = ("test_refused_publishes", "test_refused_subscribes",
+           "test_one_message_a_thousand_times")
+"""Floods of what is refused, in a class without refusals_per_s: the broker
+serves all packets of a TLS record before the next connection's turn.
+test_floods_of_the_refused_are_cut is the same in a class that has it."""
+
+# Of these two kinds nothing is held to RATIO: the same on a broker without the
+# plugin is told beside, as far as the first answer that is no refusal.
 
 if REALTIME:
     os.sched_setaffinity(0, os.sched_getaffinity(0) - {hostile.BROKER_CPU})
@@ -92,14 +98,15 @@ def call(item):
     def watches():
         return [has["watch"]] if "watched" in has else has["guarded"].watches
     args = {a: has[a] for a in item._fixtureinfo.argnames}
-    flood = item.originalname in FLOODS
+    flood = item.originalname in HANDSHAKES + PACKETS
     for w in watches():
         w.settle()
         w.begin()
-    clients.PACE.per_s = None if flood else HANDSHAKES_PER_S
+    clients.PACE.per_s = None if item.originalname in HANDSHAKES else PER_S
     attack(item, args, watches)
     for w in watches():
-        if flood or w.ratio() >= RATIO:
-            own = hostile.p99(bare(item, args).hurt)
-            assert flood or hostile.p99(w.hurt) < OWN * own, w.told()
+        if flood:
+            bare(item, args)
+        else:
+            assert w.ratio() < RATIO, w.told()
     return True
