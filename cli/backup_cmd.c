@@ -96,19 +96,16 @@ static void tell(
 }
 
 /* What the broker has seen of the registry, as far as that is known. */
-static bool seen_by_broker(
-	const struct cli *c, struct registry_seen *out, struct err *e)
+static struct registry_seen seen_by_broker(const struct cli *c)
 {
 	struct meter_view v;
 	struct registry_seen seen;
 
-	if (!meter_view_read(c, &v, e))
-		return false;
+	meter_view_read(c, &v);
 	seen.revision = v.highest_revision;
 	seen.change_seq = v.applied_change;
-	*out = registry_seen_possible(&seen) ? seen
+	return registry_seen_possible(&seen) ? seen
 					     : (struct registry_seen){0, 0};
-	return true;
 }
 
 static void report(const struct cli *c, const char *file,
@@ -146,12 +143,11 @@ static bool restore(struct cli *c, struct restore *x, struct err *e)
 	const char *file = cli_word(c, 0).p;
 	const struct registry_copy copy = *restore_copy(x);
 	struct restore_result result;
-	struct registry_seen seen;
+	const struct registry_seen seen = seen_by_broker(c);
 
 	tell(c, file, &copy);
 	if (!cli_confirmed(c, "Put it in the place of the registry?",
 		    "restoring a backup", e) ||
-		!seen_by_broker(c, &seen, e) ||
 		!restore_commit(x, &seen, c->actor, c->now_s, &result, e))
 		return false;
 	report(c, file, &copy, &result);

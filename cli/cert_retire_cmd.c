@@ -19,17 +19,14 @@
 
 bool cert_meter_open(const struct cli *c, struct segment *out, struct err *e)
 {
-	char path[CLI_PATH_MAX];
 
-	if (!cli_state_path(c, SEGMENT_FILE, path, sizeof(path), e))
-		return false;
-	if (segment_open_read(path, out, e))
+	if (segment_open_read(c->meter, out, e))
 		return true;
 	if (e->code == ERR_NOT_FOUND)
 		return err_set(e, ERR_ENVIRONMENT,
 			"%.160s: no broker has run with this state directory, "
 			"so which certificates are used is not known",
-			path);
+			c->meter);
 	return false;
 }
 

@@ -17,6 +17,9 @@
 const struct opt CLI_OPTIONS[] = {
 	{"state", '\0', OPT_VALUE, "DIR",
 		"state directory ($WEIR_STATE, else " STATE_DEFAULT ")"},
+	{"meter", '\0', OPT_VALUE, "FILE",
+		"the broker's plugin_opt_meter ($WEIR_METER, else " SEGMENT_FILE
+		" there)"},
 	{"ca", '\0', OPT_VALUE, "DIR",
 		"the CA's folder ($WEIR_CA, else ~/" CA_IN_HOME ")"},
 	{"json", '\0', OPT_FLAG, NULL,
@@ -87,8 +90,9 @@ static bool mark_restored(
 	struct registry_seen seen;
 	struct meter_view v;
 
-	if (!registry_heads(r, &heads, e) || !meter_view_read(c, &v, e))
+	if (!registry_heads(r, &heads, e))
 		return false;
+	meter_view_read(c, &v);
 	seen.revision = v.highest_revision;
 	seen.change_seq = v.applied_change;
 	/* What cannot be must not keep anybody from revoking. */
@@ -155,34 +159,42 @@ struct str cli_word(const struct cli *c, size_t i)
 
 /* ------------------------------------------------------------------ set up */
 
-static bool set_dir(
-	char out[static CLI_PATH_MAX], const char *dir, struct err *e)
+static bool set_path(
+	char out[static CLI_PATH_MAX], const char *path, struct err *e)
 {
-	size_t n = strlen(dir);
+	size_t n = strlen(path);
 
 	if (n == 0)
-		return err_set(e, ERR_INPUT, "a directory's name is empty");
+		return err_set(e, ERR_INPUT,
+			"the name of a file or directory is empty");
 	if (n >= CLI_PATH_MAX)
 		return err_set(
-			e, ERR_INPUT, "the path %.80s… is too long", dir);
-	memcpy(out, dir, n + 1);
+			e, ERR_INPUT, "the path %.80s… is too long", path);
+	memcpy(out, path, n + 1);
 	return true;
 }
 
-static bool set_dirs(struct cli *c, const struct args *args, struct err *e)
+static bool set_paths(struct cli *c, const struct args *args, struct err *e)
 {
 	const char *state = args_get(args, "state");
+	const char *meter = args_get(args, "meter");
 	const char *ca = args_get(args, "ca");
 	const char *home = environment("HOME");
 
 	if (state == NULL)
 		state = environment("WEIR_STATE");
-	if (!set_dir(c->state, state != NULL ? state : STATE_DEFAULT, e))
+	if (!set_path(c->state, state != NULL ? state : STATE_DEFAULT, e))
+		return false;
+	if (meter == NULL)
+		meter = environment("WEIR_METER");
+	if (meter != NULL ? !set_path(c->meter, meter, e)
+			  : !cli_state_path(c, SEGMENT_FILE, c->meter,
+				    sizeof(c->meter), e))
 		return false;
 	if (ca == NULL)
 		ca = environment("WEIR_CA");
 	if (ca != NULL)
-		return set_dir(c->ca, ca, e);
+		return set_path(c->ca, ca, e);
 	if (home == NULL)
 		return true;
 	return join(home, CA_IN_HOME, c->ca, sizeof(c->ca), e);
@@ -226,5 +238,5 @@ bool cli_init(struct cli *c, const struct args *args, struct err *e)
 	c->show_ids = args_has(args, "show-ids");
 	c->now_s = (int64_t)time(NULL);
 	find_actor(c);
-	return set_dirs(c, args, e);
+	return set_paths(c, args, e);
 }

@@ -24,6 +24,7 @@
 struct cli {
 	const struct args *args;  /* words after the command's name, options */
 	char state[CLI_PATH_MAX]; /* --state, $WEIR_STATE, /var/lib/weir */
+	char meter[CLI_PATH_MAX]; /* --meter, $WEIR_METER, in the state's */
 	char ca[CLI_PATH_MAX];    /* --ca, $WEIR_CA, ~/.weir/ca; "" : no home */
 	char actor[64];           /* who changes the registry */
 	int64_t now_s;            /* Unix time at the start */

@@ -119,15 +119,12 @@ static bool find_in_meter(
 	struct finding *x, struct registry *r, const char *value, struct err *e)
 {
 	struct segment meter = {.fd = -1};
-	char path[CLI_PATH_MAX];
 	uint8_t address[16];
 	bool done;
 
 	if (!read_address(value, address))
 		return true;
-	if (!cli_state_path(x->c, SEGMENT_FILE, path, sizeof(path), e))
-		return false;
-	if (!segment_open_read(path, &meter, e))
+	if (!segment_open_read(x->c->meter, &meter, e))
 		return e->code == ERR_NOT_FOUND;
 	done = find_address(x, r, &meter, address, e);
 	segment_close(&meter);

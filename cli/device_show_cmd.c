@@ -72,7 +72,7 @@ static bool show(const struct cli *c, struct registry *r,
 	cJSON *o = NULL;
 	bool done;
 
-	if (!meter_watch_open(c->state, &w, e))
+	if (!meter_watch_open(c->meter, &w, e))
 		return false;
 	(void)meter_device_find(&w, str_from(d->id), &seen);
 	if (c->json) {
@@ -196,7 +196,7 @@ bool run_device_list(struct cli *c, struct err *e)
 		return false;
 	if (!args_has(c->args, "connected"))
 		return print_list(c, &rows, e);
-	if (!meter_watch_open(c->state, &w, e))
+	if (!meter_watch_open(c->meter, &w, e))
 		return false;
 	rows.connected = &w;
 	done = meter_watch_need(c, &w, e) && print_list(c, &rows, e);

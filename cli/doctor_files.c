@@ -223,17 +223,14 @@ static void check_private(struct doctor *d, const char *path)
 			(unsigned)st.st_mode & 07777);
 }
 
-/* One path of the state directory; ACCESS is what the broker's user needs,
- * and OWN that it may write there. */
-static void check_state_path(
-	struct doctor *d, const char *name, unsigned access, bool own)
+/* One path; ACCESS is what the broker's user needs, and OWN that it may write
+ * there. */
+static void check_path(
+	struct doctor *d, const char *path, unsigned access, bool own)
 {
-	char path[CLI_PATH_MAX];
 	struct stat st;
-	struct err e;
 
-	if (!cli_state_path(d->c, name, path, sizeof(path), &e) ||
-		stat(path, &st) != 0)
+	if (stat(path, &st) != 0)
 		return;
 	check_private(d, path);
 	if (!d->broker_known)
@@ -250,6 +247,17 @@ static void check_state_path(
 			"it belongs to the broker's user %s, which can admit "
 			"anybody",
 			d->broker.name);
+}
+
+/* The same of one in the state directory. */
+static void check_state_path(
+	struct doctor *d, const char *name, unsigned access, bool own)
+{
+	char path[CLI_PATH_MAX];
+	struct err e;
+
+	if (cli_state_path(d->c, name, path, sizeof(path), &e))
+		check_path(d, path, access, own);
 }
 
 static void check_ca_key(struct doctor *d, const char *dir)
@@ -285,7 +293,7 @@ void doctor_state_files(struct doctor *d)
 	check_state_path(d, REGISTRY_FILE "-shm", ACCOUNT_READ, false);
 	check_state_path(
 		d, "meter", ACCOUNT_READ | ACCOUNT_WRITE | ACCOUNT_ENTER, true);
-	check_state_path(d, SEGMENT_FILE, ACCOUNT_READ | ACCOUNT_WRITE, true);
+	check_path(d, d->c->meter, ACCOUNT_READ | ACCOUNT_WRITE, true);
 	check_ca_key(d, d->c->ca);
 	if (cli_state_path(d->c, "ca", path, sizeof(path), &e))
 		check_ca_key(d, path);

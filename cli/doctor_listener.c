@@ -268,6 +268,20 @@ static void check_state(struct doctor *d, const char *place, struct str value)
 		dir, d->c->state);
 }
 
+static void check_meter(struct doctor *d, const char *place, struct str value)
+{
+	char file[CLI_PATH_MAX];
+
+	(void)snprintf(file, sizeof(file), "%.*s",
+		value.n < sizeof(file) ? (int)value.n : 0, value.p);
+	if (strcmp(file, d->c->meter) == 0)
+		return;
+	doctor_find(d, SEVERITY_ERROR, "plugin.meter_path", place,
+		"make plugin_opt_meter and --meter ($WEIR_METER) the same",
+		"the plugin writes the meter %s, and weir reads %s", file,
+		d->c->meter);
+}
+
 /* One option behind weir's plugin line. */
 static void check_option(struct doctor *d, const struct broker_conf *conf,
 	const struct broker_line *l)
@@ -279,9 +293,12 @@ static void check_option(struct doctor *d, const struct broker_conf *conf,
 	doctor_place(conf, l, place);
 	if (str_eq(key, STR("state")))
 		check_state(d, place, l->value);
-	else if (!str_eq(key, STR("ca_dir")) && !str_eq(key, STR("meter")))
+	else if (str_eq(key, STR("meter")))
+		check_meter(d, place, l->value);
+	else if (!str_eq(key, STR("ca_dir")))
 		doctor_find(d, SEVERITY_ERROR, "plugin.option", place,
-			"there are plugin_opt_state and plugin_opt_ca_dir",
+			"there are plugin_opt_state, plugin_opt_meter and "
+			"plugin_opt_ca_dir",
 			"the plugin knows no option '%.*s', and does not start "
 			"with it",
 			STR_ARG(key));

@@ -202,13 +202,10 @@ static void check_running(struct doctor *d, const char *path,
 
 static void check_plugin(struct doctor *d, const struct registry_heads *h)
 {
-	char path[CLI_PATH_MAX];
+	const char *path = d->c->meter;
 	struct meter_view v;
-	struct err e;
 
-	if (!cli_state_path(d->c, "meter", path, sizeof(path), &e) ||
-		!meter_view_read(d->c, &v, &e))
-		return;
+	meter_view_read(d->c, &v);
 	if (h->restored || h->revision < v.highest_revision)
 		doctor_find(d, SEVERITY_ERROR, "registry.went_back", path,
 			"put the newer file back, or: weir registry accept",
@@ -222,8 +219,8 @@ static void check_plugin(struct doctor *d, const struct registry_heads *h)
 			v.load_error);
 	if (v.state == BROKER_UNKNOWN)
 		doctor_find(d, SEVERITY_ERROR, "plugin.meter", path,
-			"stop the broker, remove meter/meter.seg, start it",
-			"%s", v.problem);
+			"stop the broker, remove the file, start it", "%s",
+			v.problem);
 	else if (v.state == BROKER_RUNNING)
 		check_running(d, path, &v, h);
 	else

@@ -261,7 +261,7 @@ bool explain_summary(
 	struct seen seen;
 	char id[160];
 
-	if (!meter_watch_open(c->state, &seen.w, e))
+	if (!meter_watch_open(c->meter, &seen.w, e))
 		return false;
 	(void)meter_device_find(&seen.w, x->id, &seen.d);
 	if (x->asked->who.class != NULL &&

@@ -133,6 +133,7 @@ void help_man(const struct commands *all)
 		".TP\n.B 3\nenvironment: a file, a permission, a disk, a lock\n"
 		".SH ENVIRONMENT\n"
 		".TP\n.B WEIR_STATE\nthe state directory\n"
+		".TP\n.B WEIR_METER\nthe meter's file\n"
 		".TP\n.B WEIR_CA\nthe folder of the CA\n"
 		".SH SEE ALSO\n"
 		".BR mosquitto (8),\n.BR mosquitto.conf (5)\n",

@@ -30,21 +30,18 @@ static void read_header(const struct meter_header *h, struct meter_view *out)
 		(void)meter_text_load(&h->load_error, out->load_error);
 }
 
-static bool open_meter(const struct cli *c, struct segment *s,
-	struct meter_view *out, struct err *e)
+static void open_meter(
+	const struct cli *c, struct segment *s, struct meter_view *out)
 {
-	char path[CLI_PATH_MAX];
 	struct err why;
 
-	if (!cli_state_path(c, SEGMENT_FILE, path, sizeof(path), e))
-		return false;
-	if (!segment_open_read(path, s, &why)) {
+	if (!segment_open_read(c->meter, s, &why)) {
 		if (why.code == ERR_NOT_FOUND)
 			out->state = BROKER_NEVER_RAN;
 		else
 			(void)snprintf(out->problem, sizeof(out->problem), "%s",
 				why.msg);
-		return true;
+		return;
 	}
 	if (segment_intact(s))
 		out->state = segment_writer_alive(s) ? BROKER_RUNNING
@@ -52,7 +49,6 @@ static bool open_meter(const struct cli *c, struct segment *s,
 	else
 		(void)snprintf(out->problem, sizeof(out->problem),
 			"meter.seg was cut short");
-	return true;
 }
 
 static bool is_open(const struct meter_view *v)
@@ -60,31 +56,28 @@ static bool is_open(const struct meter_view *v)
 	return v->state == BROKER_RUNNING || v->state == BROKER_STOPPED;
 }
 
-bool meter_view_read(const struct cli *c, struct meter_view *out, struct err *e)
+void meter_view_read(const struct cli *c, struct meter_view *out)
 {
 	struct meter_view v = {.state = BROKER_UNKNOWN};
 	struct segment s = {0};
 
-	if (!open_meter(c, &s, &v, e))
-		return false;
+	open_meter(c, &s, &v);
 	if (is_open(&v))
 		read_header(segment_header(&s), &v);
 	segment_close(&s);
 	*out = v;
-	return true;
 }
 
-bool meter_view_changes(const struct cli *c, int64_t after,
+void meter_view_changes(const struct cli *c, int64_t after,
 	bool (*each)(void *ctx, int64_t change, const char *device_id),
-	void *ctx, struct err *e)
+	void *ctx)
 {
 	struct meter_view v = {.state = BROKER_UNKNOWN};
 	struct segment s = {0};
 	char id[DEVICE_ID_MAX + 1];
 	int64_t change;
 
-	if (!open_meter(c, &s, &v, e))
-		return false;
+	open_meter(c, &s, &v);
 	if (is_open(&v)) {
 		read_header(segment_header(&s), &v);
 		change = v.applied_change - (int64_t)METER_OUTCOMES;
@@ -97,7 +90,6 @@ bool meter_view_changes(const struct cli *c, int64_t after,
 		}
 	}
 	segment_close(&s);
-	return true;
 }
 
 void meter_watch_note(const struct meter_watch *w)

@@ -20,16 +20,14 @@ struct meter_view {
 	char load_error[METER_TEXT + 1]; /* "" : the last load succeeded */
 };
 
-/* Reads the meter of C's state directory. A meter that cannot be read is no
- * failure: see problem. False: the path is too long. */
-MUST bool meter_view_read(
-	const struct cli *c, struct meter_view *out, struct err *e);
+/* Reads C's meter. One that cannot be read is no failure: see problem. */
+void meter_view_read(const struct cli *c, struct meter_view *out);
 
 /* Calls EACH for each change above AFTER of which the meter still names the
  * device, in order, until it returns false. The text is the broker's word. */
-MUST bool meter_view_changes(const struct cli *c, int64_t after,
+void meter_view_changes(const struct cli *c, int64_t after,
 	bool (*each)(void *ctx, int64_t change, const char *device_id),
-	void *ctx, struct err *e);
+	void *ctx);
 
 /* Says on standard error what state the broker is in, unless it runs. */
 void meter_watch_note(const struct meter_watch *w);

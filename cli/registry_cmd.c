@@ -108,9 +108,9 @@ static bool read_tokens(const struct cli *c, struct acceptance *a)
 static bool look(const struct cli *c, struct acceptance *a, struct err *e)
 {
 	if (!registry_heads(a->r, &a->heads, e) ||
-		!registry_restored(a->r, &a->was, e) ||
-		!meter_view_read(c, &a->seen, e))
+		!registry_restored(a->r, &a->was, e))
 		return false;
+	meter_view_read(c, &a->seen);
 	if (a->seen.state == BROKER_UNKNOWN)
 		return err_set(e, ERR_ENVIRONMENT,
 			"what the broker has seen of the registry is not "
@@ -124,9 +124,10 @@ static bool look(const struct cli *c, struct acceptance *a, struct err *e)
 	a->lost_changes = a->seen.applied_change - a->was.change_seq;
 	if (a->lost_changes < 0)
 		a->lost_changes = 0;
-	return registry_audit(a->r, 0, note_time, a, e) && read_tokens(c, a) &&
-	       meter_view_changes(c, a->was.change_seq, add_lost, a, e) &&
-	       !a->failed;
+	if (!registry_audit(a->r, 0, note_time, a, e) || !read_tokens(c, a))
+		return false;
+	meter_view_changes(c, a->was.change_seq, add_lost, a);
+	return !a->failed;
 }
 
 static bool went_back(const struct acceptance *a)

@@ -401,7 +401,7 @@ static bool run_tail(struct cli *c, struct err *e)
 	bool done;
 
 	if (!read_n(c, &n, e) || !read_types(&t, e) || !read_reasons(&t, e) ||
-		!meter_watch_open(c->state, &t.w, e))
+		!meter_watch_open(c->meter, &t.w, e))
 		return false;
 	/* As other programs that write as long as somebody reads. */
 	(void)signal(SIGPIPE, SIG_DFL);

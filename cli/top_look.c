@@ -82,7 +82,7 @@ void top_look(struct top *t)
 bool top_open(const struct cli *c, struct top *t, struct err *e)
 {
 	memset(t, 0, sizeof(*t));
-	if (!meter_watch_open(c->state, &t->w, e))
+	if (!meter_watch_open(c->meter, &t->w, e))
 		return false;
 	t->now.class = need_memory(METER_CLASSES, sizeof(*t->now.class));
 	t->then.class = need_memory(METER_CLASSES, sizeof(*t->then.class));

@@ -295,7 +295,7 @@ static bool run_usage(struct cli *c, struct err *e)
 		return err_set(e, ERR_INPUT,
 			"give a device or --class, not both; see weir help "
 			"usage");
-	if (!read_top(c, &top, &sort, e) || !meter_watch_open(c->state, &w, e))
+	if (!read_top(c, &top, &sort, e) || !meter_watch_open(c->meter, &w, e))
 		return false;
 	done = meter_watch_need(c, &w, e) && usage_of(c, &w, top, sort, e);
 	if (done)

@@ -49,14 +49,11 @@ struct look {
 static bool wait_for(const struct cli *c, int64_t wait_s, struct look look,
 	struct wait_result *out, struct err *e)
 {
-	char path[CLI_PATH_MAX];
 	struct segment s = {0};
 	struct err why = {.code = ERR_NONE};
 	int64_t start = monotonic_ms();
 
-	if (!cli_state_path(c, SEGMENT_FILE, path, sizeof(path), e))
-		return false;
-	if (!segment_open_read(path, &s, &why)) {
+	if (!segment_open_read(c->meter, &s, &why)) {
 		if (why.code != ERR_NOT_FOUND) {
 			*e = why;
 			return false;
@@ -70,7 +67,7 @@ static bool wait_for(const struct cli *c, int64_t wait_s, struct look look,
 			return err_set(e, ERR_ENVIRONMENT,
 				"it is committed, but %.150s was cut short; "
 				"see weir status",
-				path);
+				c->meter);
 		}
 		out->end = segment_writer_alive(&s) ? look.at(look.ctx, &s, out)
 						    : WAIT_NO_BROKER;

@@ -3,6 +3,7 @@
 
 #include "io/segment_guard.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define LOAD(field) atomic_load_explicit(&(field), memory_order_relaxed)
@@ -264,7 +265,14 @@ bool watch_open(
 	const char *state, uint32_t top, struct watch **out, struct err *e)
 {
 	struct watch *w = calloc(1, sizeof(*w));
+	char path[METER_WATCH_PATH];
+	int n = snprintf(path, sizeof(path), "%s/" SEGMENT_FILE, state);
 
+	if (n < 0 || (size_t)n >= sizeof(path)) {
+		watch_close(&w);
+		return err_set(e, ERR_INPUT,
+			"the path of the state directory is too long");
+	}
 	if (top > WATCH_TOP)
 		top = WATCH_TOP;
 	if (w == NULL ||
@@ -278,7 +286,7 @@ bool watch_open(
 	w->rank.cap = top;
 	w->rank.before = before;
 	w->rank.ctx = w;
-	if (!meter_watch_open(state, &w->meter, e)) {
+	if (!meter_watch_open(path, &w->meter, e)) {
 		watch_close(&w);
 		return false;
 	}

@@ -112,15 +112,15 @@ enum watch_change meter_watch_look(struct meter_watch *w)
 	return change;
 }
 
-bool meter_watch_open(const char *state, struct meter_watch *w, struct err *e)
+bool meter_watch_open(const char *path, struct meter_watch *w, struct err *e)
 {
 	int n;
 
 	memset(w, 0, sizeof(*w));
-	n = snprintf(w->path, sizeof(w->path), "%s/" SEGMENT_FILE, state);
+	n = snprintf(w->path, sizeof(w->path), "%s", path);
 	if (n < 0 || (size_t)n >= sizeof(w->path))
-		return err_set(e, ERR_INPUT,
-			"the path of the state directory is too long");
+		return err_set(
+			e, ERR_INPUT, "the path of the meter is too long");
 	(void)meter_watch_look(w);
 	return true;
 }

@@ -37,11 +37,11 @@ enum watch_change {
 	WATCH_FILE,   /* another file or none: slots and events are others */
 };
 
-/* Prepares *W for the meter of state directory STATE, and takes the first look.
+/* Prepares *W for the meter at PATH, and takes the first look.
  * A meter that cannot be read is no failure: see state. False: the path is too
  * long. Release with meter_watch_close. */
 MUST bool meter_watch_open(
-	const char *state, struct meter_watch *w, struct err *e);
+	const char *path, struct meter_watch *w, struct err *e);
 
 /* Looks at the file anew. What was lent of the segment is gone. */
 enum watch_change meter_watch_look(struct meter_watch *w);

@@ -3,6 +3,8 @@
  * mosquitto_weir.so: what the broker calls. Options (docs/OPERATIONS.md):
  *
  *     plugin_opt_state DIR   the state directory; default /var/lib/weir
+ *     plugin_opt_meter FILE  the meter; default meter/meter.seg in the state
+ *                            directory
  *     plugin_opt_ca_dir DIR  a CA directory whose key must not be readable
  *                            (the broker knows no option of two letters)
  */

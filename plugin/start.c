@@ -35,29 +35,31 @@ static bool set_path(
 	va_end(ap);
 	if (n < 0 || n >= PATH_MAX)
 		return err_set(e, ERR_INPUT,
-			"plugin_opt_state: longer than a path may be");
+			"an option of the plugin is longer than a path may be");
 	return true;
 }
 
 static bool set_option(
 	struct guard *g, const struct mosquitto_opt *o, struct err *e)
 {
-	char *dir = NULL;
+	char *path = NULL;
 
 	if (strcmp(o->key, "state") == 0)
-		dir = g->state_dir;
+		path = g->state_dir;
 	else if (strcmp(o->key, "ca_dir") == 0)
-		dir = g->ca_dir;
+		path = g->ca_dir;
+	else if (strcmp(o->key, "meter") == 0)
+		path = g->segment_path;
 	else
 		return err_set(e, ERR_INPUT,
 			"plugin_opt_%s: no such option; there are "
-			"plugin_opt_state and plugin_opt_ca_dir",
+			"plugin_opt_state, plugin_opt_meter and "
+			"plugin_opt_ca_dir",
 			o->key);
 	if (o->value == NULL || o->value[0] != '/')
 		return err_set(e, ERR_INPUT,
-			"plugin_opt_%s: give the directory's absolute path",
-			o->key);
-	return set_path(dir, e, "%s", o->value);
+			"plugin_opt_%s: give an absolute path", o->key);
+	return set_path(path, e, "%s", o->value);
 }
 
 bool start_options(struct guard *g, const struct mosquitto_opt *options, int n,
@@ -71,8 +73,9 @@ bool start_options(struct guard *g, const struct mosquitto_opt *options, int n,
 	}
 	return set_path(g->registry_path, e, "%s/%s", g->state_dir,
 		       REGISTRY_FILE) &&
-	       set_path(
-		       g->segment_path, e, "%s/%s", g->state_dir, SEGMENT_FILE);
+	       (g->segment_path[0] != '\0' ||
+		       set_path(g->segment_path, e, "%s/%s", g->state_dir,
+			       SEGMENT_FILE));
 }
 
 /* -------------------------------------------------------------- the CA's key */

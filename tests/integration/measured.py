@@ -27,7 +27,7 @@ ROUND_TRIPS = 500
 RATIO = 3
 """What the p99 under attack stays below, in quiet ones."""
 
-PER_S = float(os.environ.get("WEIR_HOSTILE_PACE", "2")) or None
+PER_S = float(os.environ.get("WEIR_HOSTILE_PACE", "1")) or None
 
 HANDSHAKES = ("test_handshakes_held_open", "test_handshakes_one_after_another",
               "test_connects_without_end", "test_takes_itself_over",

@@ -16,14 +16,17 @@ and a new generation tell of it, and the new file counts on.
 
 import contextlib
 import os
+import pathlib
+import shutil
 import struct
 import subprocess
+import tempfile
 
 import pytest
 
 import policies
 from clients import Client
-from harness import Broker, Fleet, eventually
+from harness import BUILD, Broker, Fleet, eventually
 
 POLICY = policies.changed(
     sensor={"publish": ["m/${device}/up"]},
@@ -158,6 +161,54 @@ def test_file_harmed(fleet, harm):
             # a change still reaches the connections
             fleet.weir("suspend", a, "--wait", "10s")
         assert len(broker.logged("begun anew", mark)) == 1
+
+
+@pytest.fixture
+def elsewhere():
+    """A folder of the broker's for the meter, and its line of mosquitto.conf."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="weir-meter."))
+    shutil.chown(folder, "mosquitto")
+    folder.chmod(0o755)
+    yield folder / "m.seg", f"plugin_opt_meter {folder / 'm.seg'}\n"
+    shutil.rmtree(folder)
+
+
+def test_meter_elsewhere(fleet, elsewhere):
+    """By plugin_opt_meter, and every command that reads it finds it there."""
+    file, line = elsewhere
+    meter = ("--meter", file)
+    d = fleet.device("sensor")
+    with Broker(fleet, extra=line) as broker:
+        with client(broker, d) as c:
+            publish(c, 5)
+            eventually("5", lambda: fleet.json("usage", d.id, *meter)
+                       ["messages_in"] == 5)
+            assert not path(fleet).exists()
+            assert fleet.json("status", *meter)["broker"]["state"] == "running"
+            assert fleet.status()["broker"]["state"] == "never_ran"
+            assert fleet.json("device", "find", "127.0.0.1", *meter)
+            fleet.weir("suspend", d, "--wait", "10s", *meter)
+            fleet.weir("release", d, "--wait", "10s", *meter)
+            # what nobody applies, nobody waits for
+            fleet.weir("suspend", d, "--wait", "10s")
+            env = {**os.environ, "WEIR_METER": str(file)}
+            assert subprocess.run(
+                [BUILD / "bin" / "weir", "--state", fleet.state, "--json",
+                 "usage", d.id], env=env, check=True, capture_output=True,
+                text=True).stdout.count('"messages_in":5')
+        told = fleet.run("doctor", "--broker-conf", broker.conf, "--json")
+        assert "plugin.meter_path" in told.stdout
+        told = fleet.run("doctor", "--broker-conf", broker.conf, "--json",
+                         *meter)
+        assert "plugin.meter_path" not in told.stdout
+
+
+def test_meter_where_it_cannot_be(fleet):
+    for file, why in (("m.seg", "give an absolute path"),
+                      ("/nowhere/m.seg", "/nowhere/m.seg"),
+                      ("/proc/m.seg", "/proc/m.seg")):
+        b = Broker(fleet, extra=f"plugin_opt_meter {file}\n")
+        assert why in b.fails_to_start()
 
 
 def test_harmed_twice(fleet):

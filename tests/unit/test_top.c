@@ -45,6 +45,8 @@ static int setup(void **state)
 	assert_non_null(r);
 	tempdir_make(&r->dir);
 	(void)snprintf(r->c.state, sizeof(r->c.state), "%s", r->dir.path);
+	(void)snprintf(r->c.meter, sizeof(r->c.meter), "%s/" SEGMENT_FILE,
+		r->dir.path);
 	assert_int_equal(mkdir(tempdir_at(&r->dir, "meter"), 0700), 0);
 	(void)snprintf(
 		r->path, sizeof(r->path), "%s/meter/meter.seg", r->dir.path);
@@ -226,7 +228,7 @@ static void test_watch(void **state)
 	struct meter_slot *s;
 	struct err e;
 
-	assert_true(meter_watch_open(r->c.state, &w, &e));
+	assert_true(meter_watch_open(r->c.meter, &w, &e));
 	assert_int_equal(w.state, BROKER_RUNNING);
 	assert_int_equal(meter_watch_look(&w), WATCH_SAME);
 	/* It grows. */
@@ -281,7 +283,7 @@ static void test_medians(void **state)
 
 		(void)snprintf(id, sizeof(id), "d%zu", i);
 		add(r, id, "pump")->counter[COUNTER_WILLS] = values[i];
-		assert_true(meter_watch_open(r->c.state, &w, &e));
+		assert_true(meter_watch_open(r->c.meter, &w, &e));
 		meter_medians(&w, 1, out);
 		assert_int_equal(out[COUNTER_WILLS], medians[i]);
 		assert_int_equal(out[COUNTER_CONNECTS], 0);
