@@ -243,7 +243,8 @@ def test_completion_of(command):
     options = complete(*command["name"].split(), "--")
     assert sorted(options) == sorted(
         ["--" + o["name"] for o in command["options"]]
-        + ["--state", "--meter", "--ca", "--json", "--show-ids", "--version", "--help"])
+        + ["--state", "--meter", "--ca", "--json", "--show-ids", "--version",
+           "--help"])
 
 
 def test_completion(tmp_path):

@@ -285,10 +285,10 @@ def test_rates_and_refusals_as_they_come(own_fleet, own_broker, wire, top):
     t = top(own_fleet, "--sort", "messages_in")
     t.shows(rf"^  {d} .* 0 +0")
     w.publish(f"m/{d}/up", b"x")
+    t.shows(rf"^  {d} .* (1|0\.\d) ")  # a second, or a little more
     w.publish("m/other/up", b"x")
-    line = t.shows(rf"^! {d} ")  # marked, and in red
+    t.shows(rf"^! {d} ")  # marked, and in red
     assert f"\x1b[1;31m! {d}" in t.raw
-    assert " 1.0 " in line or " 0." in line, line
     t.shows(rf"^  {d} ")  # and no more, a look later
 
 
