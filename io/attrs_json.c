@@ -280,6 +280,10 @@ bool attrs_json_format(
 		if (!list_add(&l, attrs[i].name, attrs[i].value, e))
 			return false;
 	}
+	if (n == 0) { /* most have none */
+		*out = strdup("{}");
+		return *out != NULL || no_memory(e);
+	}
 	list_sort(&l);
 	root = cJSON_CreateObject();
 	while (root != NULL && done < l.n && took != 0) {

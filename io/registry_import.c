@@ -80,8 +80,10 @@ static int strictness(enum device_status s)
 	return 3;
 }
 
-static bool insert(
-	struct registry *r, const struct fleet_entry *x, struct err *e)
+/* *inserted: X was new, and is in. Nothing else is asked first: of a fleet that
+ * is new that would be most of the work. */
+static bool insert(struct registry *r, const struct fleet_entry *x,
+	bool *inserted, struct err *e)
 {
 	const struct device *d = &x->device;
 	enum device_status status = d->status != DEVICE_NONE
@@ -90,12 +92,10 @@ static bool insert(
 	char *attrs;
 	bool done;
 
-	if (d->class_name[0] == '\0')
-		return err_set(e, ERR_INPUT,
-			"device '%s' is new, and the line gives it no class",
-			d->id);
-	if (!reg_check_device(d, e) || !reg_check_sims(r, d, e) ||
-		!attrs_json_format(d->attrs, d->n_attrs, &attrs, e))
+	*inserted = false;
+	if (!reg_check_device(d, NULL))
+		return true;
+	if (!attrs_json_format(d->attrs, d->n_attrs, &attrs, e))
 		return false;
 	done = reg_run(r, STMT_DEVICE_IMPORT,
 		VALS(V_TEXT(id_of(x)), V_TEXT(str_from(d->class_name)),
@@ -110,9 +110,35 @@ static bool insert(
 			V_INT(d->status_until_s)),
 		e);
 	free(attrs);
-	r->wrote = true;
-	r->bulk_wrote = true;
+	*inserted = done && sqlite3_changes(r->db) == 1;
+	if (*inserted || !done) {
+		r->wrote = true;
+		r->bulk_wrote = true;
+	}
 	return done;
+}
+
+/* Two statements that agree found none that is in the way of a third. */
+static bool contradicts(struct registry *r, const char *id, struct err *e)
+{
+	return err_set(e, ERR_ENVIRONMENT,
+		"%s contradicts itself (device '%s'); nothing was changed; see "
+		"weir audit verify",
+		r->path, id);
+}
+
+/* Why X, which is not there, could not be inserted. Returns false. */
+static bool refuse_new(
+	struct registry *r, const struct fleet_entry *x, struct err *e)
+{
+	const struct device *d = &x->device;
+
+	if (d->class_name[0] == '\0')
+		return err_set(e, ERR_INPUT,
+			"device '%s' is new, and the line gives it no class",
+			d->id);
+	return reg_check_device(d, e) && reg_check_sims(r, d, e) &&
+	       contradicts(r, d->id, e);
 }
 
 /* True when X says something of attribute NAME. */
@@ -294,19 +320,14 @@ static bool update_credential(struct registry *r, const struct credential *old,
 	return revoke(r, c, e);
 }
 
-/* NEW: so is the device, and no connection of it is there to be judged. */
-static bool add_credential(struct registry *r, const struct credential *c,
-	bool new, struct import_outcome *out, struct err *e)
+/* *inserted: it was not there. NEW: nor was the device, and no connection of it
+ * is there to be judged. */
+static bool insert_credential(struct registry *r, const struct credential *c,
+	bool new, bool *inserted, struct import_outcome *out, struct err *e)
 {
 	bool active = c->status == CREDENTIAL_ACTIVE;
 	int64_t t = active || c->revoked_s != 0 ? c->revoked_s : r->now_s;
 
-	if (!reg_check_credential(c, e) || !reg_check_key_owner(r, c, e) ||
-		(active && !reg_check_key_barred(r, c, e)))
-		return false;
-	out->certs_added++;
-	r->wrote = true;
-	r->bulk_wrote = true;
 	if (!reg_run(r, STMT_CREDENTIAL_IMPORT,
 		    VALS(V_BLOB(c->fingerprint), V_BLOB(c->spki),
 			    V_TEXT(str_from(c->device_id)),
@@ -318,16 +339,55 @@ static bool add_credential(struct registry *r, const struct credential *c,
 			    V_INT(r->revision)),
 		    e))
 		return false;
+	*inserted = sqlite3_changes(r->db) == 1;
+	if (!*inserted)
+		return true;
+	out->certs_added++;
+	r->wrote = true;
+	r->bulk_wrote = true;
 	/* Other certificates of a key that turns out to be compromised. */
 	return new || !compromised(c) || revoke(r, c, e);
+}
+
+/* C is not there, but its key is, or it is none to be registered. */
+static bool add_credential(struct registry *r, const struct credential *c,
+	bool new, struct import_outcome *out, struct err *e)
+{
+	bool active = c->status == CREDENTIAL_ACTIVE, inserted = false;
+
+	if (!reg_check_credential(c, e) || !reg_check_key_owner(r, c, e) ||
+		(active && !reg_check_key_barred(r, c, e)))
+		return false;
+	return insert_credential(r, c, new, &inserted, out, e) &&
+	       (inserted || contradicts(r, c->device_id, e));
+}
+
+/* *known: some certificate of C's key is registered, barred ones too. */
+static bool key_known(struct registry *r, const struct credential *c,
+	bool *known, struct err *e)
+{
+	sqlite3_stmt *row;
+
+	if (!reg_find(r, STMT_KEY_KNOWN, VALS(V_BLOB(c->spki)), &row, e))
+		return false;
+	*known = row != NULL;
+	reg_done(row);
+	return true;
 }
 
 static bool import_credential(struct registry *r, const struct credential *c,
 	bool new, struct import_outcome *out, struct err *e)
 {
 	struct credential old;
-	bool found = false;
+	bool found = false, known = true, inserted = false;
 
+	if (reg_check_credential(c, NULL) && !key_known(r, c, &known, e))
+		return false;
+	/* A key that is new is nobody's, and not barred. */
+	if (!known && !insert_credential(r, c, new, &inserted, out, e))
+		return false;
+	if (inserted)
+		return true;
 	if (!registry_credential(r, c->fingerprint, &old, &found, e))
 		return false;
 	return found ? update_credential(r, &old, c, out, e)
@@ -354,7 +414,8 @@ static bool import_credentials(struct registry *r, const struct fleet_entry *x,
 
 /* -------------------------------------------------------------------- lines */
 
-static bool import(struct registry *r, const struct fleet_entry *x,
+/* X's device is there, as OLD, or has something that another has. */
+static bool import_old(struct registry *r, const struct fleet_entry *x,
 	enum import_rule rule, struct import_outcome *out, struct err *e)
 {
 	struct device old = {.id_len = 0};
@@ -362,11 +423,10 @@ static bool import(struct registry *r, const struct fleet_entry *x,
 
 	if (!registry_device(r, id_of(x), &old, &found, e))
 		return false;
-	retired = found && old.status == DEVICE_RETIRED;
-	out->added = !found;
 	if (!found)
-		done = insert(r, x, e);
-	else if (rule == IMPORT_NEW)
+		return refuse_new(r, x, e);
+	retired = old.status == DEVICE_RETIRED;
+	if (rule == IMPORT_NEW)
 		done = err_set(e, ERR_CONFLICT,
 			retired ? "device '%s' is retired, and an id is never "
 				  "used again"
@@ -376,7 +436,16 @@ static bool import(struct registry *r, const struct fleet_entry *x,
 	else
 		done = update(r, &old, x, rule, out, e);
 	device_fini(&old);
-	return done && import_credentials(r, x, !found, retired, out, e);
+	return done && import_credentials(r, x, false, retired, out, e);
+}
+
+static bool import(struct registry *r, const struct fleet_entry *x,
+	enum import_rule rule, struct import_outcome *out, struct err *e)
+{
+	if (!insert(r, x, &out->added, e))
+		return false;
+	return out->added ? import_credentials(r, x, true, false, out, e)
+			  : import_old(r, x, rule, out, e);
 }
 
 static bool may_import(struct registry *r, struct err *e)

@@ -58,7 +58,7 @@
 		      "?9, ?10)")                                              \
 	X(DEVICE_IMPORT, "INSERT INTO device (" DEVICE_COLUMNS ") VALUES "     \
 			 "(?1, ?2, ?11, ?12, ?13, ?3, ?4, ?5, ?6, ?7, ?8, "    \
-			 "?8, ?9, ?10)")                                       \
+			 "?8, ?9, ?10) ON CONFLICT DO NOTHING")                \
 	X(DEVICE_SET, "UPDATE device SET class = ?2, iccid = ?3, imsi = ?4, "  \
 		      "imei = ?5, eid = ?6, attrs = ?7, updated_s = ?8, "      \
 		      "revision = ?9, mode = ?10 WHERE id = ?1")               \
@@ -86,7 +86,8 @@
 			  "'', ?8)")                                           \
 	X(CREDENTIAL_IMPORT,                                                   \
 		"INSERT INTO credential (" CREDENTIAL_COLUMNS ") "             \
-		"VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")       \
+		"VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) "       \
+		"ON CONFLICT DO NOTHING")                                      \
 	X(CREDENTIAL_REVOKE, "UPDATE credential SET status = 'revoked', "      \
 			     "revoked_s = ?2, reason = ?4, "                   \
 			     "revision = ?3 WHERE fingerprint = ?1")           \
@@ -100,6 +101,7 @@
 		  "rowid AS id, status = 'active' AS active, not_after_s AS "  \
 		  "ends FROM credential WHERE rowid > ?1 ORDER BY rowid "      \
 		  "LIMIT ?2)")                                                 \
+	X(KEY_KNOWN, "SELECT 1 FROM credential WHERE spki = ?1 LIMIT 1")       \
 	X(KEY_BARRED, "SELECT 1 FROM credential WHERE spki = ?1 AND "          \
 		      "reason = '" KEY_COMPROMISE "' LIMIT 1")                 \
 	X(KEY_OWNER, "SELECT device_id FROM credential WHERE spki = ?1 AND "   \
