@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "certs/bulk.h"
 
+#include "certs/bundle.h"
+#include "certs/mint.h"
+#include "certs/pem_file.h"
 #include "certs/stage.h"
 #include "io/x509.h"
 
@@ -10,6 +13,7 @@
 #include <string.h>
 
 #include <openssl/evp.h>
+#include <openssl/pem.h>
 
 struct crew {
 	const struct bulk_work *w;
@@ -18,6 +22,34 @@ struct crew {
 	atomic_size_t next;
 	atomic_bool stop; /* an item failed for what is not its own fault */
 };
+
+/* What one thread makes keys and certificates with. */
+struct tools {
+	struct mint *mint; /* NULL: every item goes the long way */
+	EVP_PKEY_CTX *maker;
+};
+
+void bulk_item_fini(struct bulk_item *i)
+{
+	if (i->line != NULL)
+		OPENSSL_cleanse(i->line, i->line_n);
+	free(i->line);
+	i->line = NULL;
+	i->line_n = 0;
+}
+
+/* Where what was made goes. */
+static bool deliver(const struct bulk_work *w, struct bulk_item *i,
+	struct str key, struct str cert, struct err *e)
+{
+	const char *id = i->device->id;
+
+	return w->dir != NULL
+		       ? stage_write(w->dir, id, key, cert, e)
+		       : bundle_line(id, cert, key, &i->line, &i->line_n, e);
+}
+
+/* ------------------------------------------------------------- the long way */
 
 /* A request without the lines around it, as one line of CSV holds it. */
 static bool base64_key(const char *text, EVP_PKEY **out, struct err *e)
@@ -53,7 +85,24 @@ static bool item_key(EVP_PKEY_CTX *maker, const struct bulk_item *i,
 	return base64_key(i->csr, out, e);
 }
 
-static bool item_do(const struct bulk_work *w, EVP_PKEY_CTX *maker,
+/* KEY, where it is ours to hand out, and CERT as text. */
+static bool deliver_objects(const struct bulk_work *w, struct bulk_item *i,
+	const EVP_PKEY *key, X509 *cert, struct err *e)
+{
+	char *key_text = NULL, *cert_text = NULL;
+	size_t key_n = 0, cert_n = 0;
+	bool done =
+		(i->csr != NULL || pem_key_text(key, &key_text, &key_n, e)) &&
+		pem_cert_text(cert, &cert_text, &cert_n, e) &&
+		deliver(w, i, (struct str){key_text, key_n},
+			(struct str){cert_text, cert_n}, e);
+
+	OPENSSL_clear_free(key_text, key_n);
+	OPENSSL_free(cert_text);
+	return done;
+}
+
+static bool item_build(const struct bulk_work *w, EVP_PKEY_CTX *maker,
 	struct bulk_item *i, struct err *e)
 {
 	struct issue_options options = w->options;
@@ -65,19 +114,68 @@ static bool item_do(const struct bulk_work *w, EVP_PKEY_CTX *maker,
 	done = item_key(maker, i, &key, e) &&
 	       issue_device(w->ca, i->device, key, &options, &cert, e) &&
 	       x509_device_credential(cert, i->device->id, &i->credential, e) &&
-	       stage_write(w->dir, i->device->id, i->csr == NULL ? key : NULL,
-		       cert, e);
-
+	       deliver_objects(w, i, key, cert, e);
 	X509_free(cert);
 	EVP_PKEY_free(key); /* wipes */
 	return done;
+}
+
+/* ----------------------------------------------------------- from the mint */
+
+static bool item_strike(const struct bulk_work *w, struct mint *mint,
+	struct bulk_item *i, struct err *e)
+{
+	char key[PEM_TEXT_MAX(P256_PKCS8)], cert[PEM_TEXT_MAX(MINT_CERT_MAX)];
+	unsigned char der[P256_PKCS8];
+	struct minted made;
+	size_t key_n, cert_n;
+	bool done;
+
+	if (!mint_strike(mint, i->device->id, &made, e))
+		return false;
+	p256_pkcs8(&made.key, der);
+	key_n = pem_text(PEM_STRING_PKCS8INF, der, sizeof(der), key);
+	cert_n = pem_text(PEM_STRING_X509, made.cert, made.cert_n, cert);
+	i->credential = made.credential;
+	done = deliver(
+		w, i, (struct str){key, key_n}, (struct str){cert, cert_n}, e);
+	OPENSSL_cleanse(&made.key, sizeof(made.key));
+	OPENSSL_cleanse(der, sizeof(der));
+	OPENSSL_cleanse(key, sizeof(key));
+	return done;
+}
+
+/* --------------------------------------------------------------------- crew */
+
+static bool tools_get(const struct bulk_work *w, struct tools *t, struct err *e)
+{
+	struct err why = {.code = ERR_NONE};
+
+	/* Where no certificate can be made, each item says so for itself. */
+	if (w->key_type == KEY_P256 &&
+		!mint_new(w->ca, &w->options, &t->mint, &why) &&
+		why.code == ERR_ENVIRONMENT) {
+		*e = why;
+		return false;
+	}
+	t->maker = key_maker(w->key_type, e);
+	return t->maker != NULL;
+}
+
+static bool item_do(const struct bulk_work *w, const struct tools *t,
+	struct bulk_item *i, struct err *e)
+{
+	if (t->mint != NULL && i->csr == NULL)
+		return item_strike(w, t->mint, i, e);
+	return item_build(w, t->maker, i, e);
 }
 
 static void *work(void *arg)
 {
 	struct crew *c = arg;
 	struct err why = {.code = ERR_NONE};
-	EVP_PKEY_CTX *maker = key_maker(c->w->key_type, &why);
+	struct tools t = {NULL, NULL};
+	bool ready = tools_get(c->w, &t, &why);
 
 	while (!atomic_load(&c->stop)) {
 		size_t at = atomic_fetch_add(&c->next, 1);
@@ -87,11 +185,12 @@ static void *work(void *arg)
 			break;
 		i = &c->items[at];
 		i->e = why;
-		i->done = maker != NULL && item_do(c->w, maker, i, &i->e);
+		i->done = ready && item_do(c->w, &t, i, &i->e);
 		if (!i->done && i->e.code == ERR_ENVIRONMENT)
 			atomic_store(&c->stop, true);
 	}
-	EVP_PKEY_CTX_free(maker);
+	EVP_PKEY_CTX_free(t.maker);
+	mint_free(&t.mint);
 	return NULL;
 }
 
@@ -106,8 +205,11 @@ static bool outcome(const struct crew *c, struct err *e)
 	}
 	if (bad == NULL)
 		return true;
-	for (size_t k = 0; k < c->n; k++)
-		stage_drop(c->w->dir, c->items[k].device->id);
+	for (size_t k = 0; k < c->n; k++) {
+		if (c->w->dir != NULL)
+			stage_drop(c->w->dir, c->items[k].device->id);
+		bulk_item_fini(&c->items[k]);
+	}
 	if (e != NULL)
 		*e = bad->e;
 	return false;
@@ -123,6 +225,7 @@ bool bulk_issue(const struct bulk_work *w, struct bulk_item *items, size_t n,
 	for (size_t k = 0; k < n; k++) {
 		items[k].done = false;
 		items[k].e.code = ERR_NONE;
+		items[k].line = NULL;
 	}
 	/* This thread is one of them; fewer will do where there are no more. */
 	while (started + 1 < w->jobs && started + 1 < n &&

@@ -92,6 +92,18 @@ bool ca_sign(const struct ca *ca, X509 *x, struct err *e)
 	       build_err(e, "sign the certificate");
 }
 
+EVP_PKEY_CTX *ca_signer(const struct ca *ca)
+{
+	EVP_PKEY_CTX *ctx = NULL;
+
+	if (ca->key != NULL)
+		ctx = EVP_PKEY_CTX_new_from_pkey(NULL, ca->key, NULL);
+	if (ctx != NULL && EVP_PKEY_sign_init(ctx) == 1)
+		return ctx;
+	EVP_PKEY_CTX_free(ctx);
+	return NULL;
+}
+
 /* ------------------------------------------------------------------- paths */
 
 void ca_paths_fini(struct ca_paths *paths)

@@ -103,6 +103,11 @@ void ca_free(struct ca **ca);
  * open. ERR_ENVIRONMENT: OpenSSL or the token could not. */
 MUST bool ca_sign(const struct ca *ca, X509 *x, struct err *e);
 
+/* For many signatures by a key that was read from ca.key: what EVP_PKEY_sign
+ * takes, set up once, one thread's; given: EVP_PKEY_CTX_free. NULL: there is no
+ * such key, or OpenSSL could not. */
+EVP_PKEY_CTX *ca_signer(const struct ca *ca);
+
 enum ca_key_place {
 	CA_KEY_NONE = 0, /* elsewhere */
 	CA_KEY_FILE,

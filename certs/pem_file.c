@@ -2,6 +2,7 @@
 #define _GNU_SOURCE /* syncfs */
 #include "certs/pem_file.h"
 
+#include "certs/p256.h"
 #include "io/file.h"
 
 #include <errno.h>
@@ -12,8 +13,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <openssl/bn.h>
-#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
@@ -86,7 +85,7 @@ bool pem_file_write(const char *path, struct str text, enum pem_access access,
 	return done;
 }
 
-static bool stage(const char *path, struct str text, enum pem_access access,
+bool pem_stage(const char *path, struct str text, enum pem_access access,
 	struct err *e)
 {
 	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
@@ -174,66 +173,21 @@ static struct str bio_str(BIO *bio)
 	return (struct str){p, n > 0 ? (size_t)n : 0};
 }
 
-/* What writes a text to a file: pem_file_write or stage. */
-typedef bool writer(const char *path, struct str text, enum pem_access access,
-	struct err *e);
-
-/*
- * The usual key of a device as OpenSSL's encoders write it too, which look
- * through all that they could write first, at ten times the cost.
- * RFC 5208 §5: PrivateKeyInfo; RFC 5915 §3: in it, ECPrivateKey.
- *
- *     SEQUENCE { 0, { id-ecPublicKey, prime256v1 },
- *         OCTET STRING { SEQUENCE { 1, OCTET STRING, [1] BIT STRING } } }
- */
-#define P256_BYTES 32
-#define P256_POINT (1 + 2 * P256_BYTES)
-static const unsigned char P256_HEAD[] = {0x30, 0x81, 0x87, 0x02, 0x01, 0x00,
-	0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06,
-	0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x04, 0x6d, 0x30,
-	0x6b, 0x02, 0x01, 0x01, 0x04, P256_BYTES};
-static const unsigned char P256_MIDDLE[] = {
-	0xa1, 0x44, 0x03, P256_POINT + 1, 0x00};
-struct p256_der {
-	unsigned char head[sizeof(P256_HEAD)], secret[P256_BYTES];
-	unsigned char middle[sizeof(P256_MIDDLE)], point[P256_POINT];
-};
-_Static_assert(sizeof(struct p256_der) == 3 + 0x87, "no padding");
-
-static bool is_p256(const EVP_PKEY *key)
-{
-	char curve[64] = "";
-
-	return EVP_PKEY_get_base_id(key) == EVP_PKEY_EC &&
-	       EVP_PKEY_get_group_name(key, curve, sizeof(curve), NULL) == 1 &&
-	       strcmp(curve, SN_X9_62_prime256v1) == 0;
-}
-
+/* The usual key of a device by its layout: OpenSSL's encoders write the same,
+ * but look through all that they could write first, at ten times the cost. */
 static bool p256_print(BIO *bio, const EVP_PKEY *key)
 {
-	unsigned char native[P256_BYTES];
-	struct p256_der der;
-	OSSL_PARAM get[] = {OSSL_PARAM_construct_BN(OSSL_PKEY_PARAM_PRIV_KEY,
-				    native, sizeof(native)),
-		OSSL_PARAM_construct_octet_string(
-			OSSL_PKEY_PARAM_ENCODED_PUBLIC_KEY, der.point,
-			sizeof(der.point)),
-		OSSL_PARAM_construct_end()};
-	BIGNUM *n = NULL;
+	unsigned char der[P256_PKCS8];
+	struct p256 k;
 	bool done;
 
-	memcpy(der.head, P256_HEAD, sizeof(der.head));
-	memcpy(der.middle, P256_MIDDLE, sizeof(der.middle));
-	done = EVP_PKEY_get_params(key, get) == 1 &&
-	       get[1].return_size == sizeof(der.point) &&
-	       OSSL_PARAM_get_BN(&get[0], &n) == 1 &&
-	       BN_bn2binpad(n, der.secret, sizeof(der.secret)) ==
-		       sizeof(der.secret) &&
-	       PEM_write_bio(bio, PEM_STRING_PKCS8INF, "",
-		       (const unsigned char *)&der, sizeof(der)) > 0;
-	BN_clear_free(n);
-	OPENSSL_cleanse(native, sizeof(native));
-	OPENSSL_cleanse(&der, sizeof(der));
+	if (!p256_read(key, &k, NULL))
+		return false;
+	p256_pkcs8(&k, der);
+	done = PEM_write_bio(bio, PEM_STRING_PKCS8INF, "", der, sizeof(der)) >
+	       0;
+	OPENSSL_cleanse(&k, sizeof(k));
+	OPENSSL_cleanse(der, sizeof(der));
 	return done;
 }
 
@@ -242,7 +196,7 @@ static bool key_print(BIO *bio, const EVP_PKEY *key)
 	PKCS8_PRIV_KEY_INFO *info;
 	bool done;
 
-	if (is_p256(key))
+	if (p256_is(key))
 		return p256_print(bio, key);
 	info = EVP_PKEY2PKCS8(key);
 	done = info != NULL &&
@@ -251,29 +205,36 @@ static bool key_print(BIO *bio, const EVP_PKEY *key)
 	return done;
 }
 
-static bool key_write(writer *write_text, const char *path, const EVP_PKEY *key,
-	struct err *e)
+/* BIO_free wipes a memory BIO, and growing it wipes the old bytes. */
+bool pem_key_text(const EVP_PKEY *key, char **text, size_t *len, struct err *e)
 {
-	/* BIO_free wipes a memory BIO, and growing it wipes the old bytes. */
 	BIO *bio = BIO_new(BIO_s_mem());
-	bool done = false;
+	struct str s = {NULL, 0};
+	char *copy = NULL;
 
-	if (bio == NULL || !key_print(bio, key))
-		(void)out_of_memory(e);
-	else
-		done = write_text(path, bio_str(bio), PEM_PRIVATE, e);
+	if (bio != NULL && key_print(bio, key)) {
+		s = bio_str(bio);
+		copy = OPENSSL_strndup(s.p, s.n);
+	}
 	(void)BIO_free(bio);
-	return done;
+	if (copy == NULL)
+		return out_of_memory(e);
+	*text = copy;
+	*len = s.n;
+	return true;
 }
 
 bool pem_key_save(const char *path, const EVP_PKEY *key, struct err *e)
 {
-	return key_write(pem_file_write, path, key, e);
-}
+	char *text = NULL;
+	size_t len = 0;
+	bool done;
 
-bool pem_key_stage(const char *path, const EVP_PKEY *key, struct err *e)
-{
-	return key_write(stage, path, key, e);
+	if (!pem_key_text(key, &text, &len, e))
+		return false;
+	done = pem_file_write(path, (struct str){text, len}, PEM_PRIVATE, e);
+	OPENSSL_clear_free(text, len);
+	return done;
 }
 
 bool pem_cert_text(X509 *cert, char **text, size_t *len, struct err *e)
@@ -294,8 +255,7 @@ bool pem_cert_text(X509 *cert, char **text, size_t *len, struct err *e)
 	return true;
 }
 
-static bool cert_write(
-	writer *write_text, const char *path, X509 *cert, struct err *e)
+bool pem_cert_save(const char *path, X509 *cert, struct err *e)
 {
 	char *text = NULL;
 	size_t len = 0;
@@ -303,19 +263,43 @@ static bool cert_write(
 
 	if (!pem_cert_text(cert, &text, &len, e))
 		return false;
-	done = write_text(path, (struct str){text, len}, PEM_PUBLIC, e);
+	done = pem_file_write(path, (struct str){text, len}, PEM_PUBLIC, e);
 	OPENSSL_free(text);
 	return done;
 }
 
-bool pem_cert_save(const char *path, X509 *cert, struct err *e)
+/* RFC 7468 §2: "-----BEGIN ", label, "-----"; lines of 64 characters, which
+ * stand for 48 bytes. */
+#define PEM_ROW 48
+
+static char *put_text(char *at, struct str s)
 {
-	return cert_write(pem_file_write, path, cert, e);
+	memcpy(at, s.p, s.n);
+	return at + s.n;
 }
 
-bool pem_cert_stage(const char *path, X509 *cert, struct err *e)
+static char *put_line(char *at, struct str what, struct str label)
 {
-	return cert_write(stage, path, cert, e);
+	at = put_text(at, what);
+	at = put_text(at, label);
+	return put_text(at, STR("-----\n"));
+}
+
+size_t pem_text(
+	const char *label, const unsigned char *der, size_t n, char *out)
+{
+	struct str name = {label, strnlen(label, PEM_LABEL_MAX)};
+	char *at = put_line(out, STR("-----BEGIN "), name);
+
+	for (size_t i = 0; i < n; i += PEM_ROW) {
+		size_t row = n - i < PEM_ROW ? n - i : PEM_ROW;
+
+		at += EVP_EncodeBlock((unsigned char *)at, der + i, (int)row);
+		*at++ = '\n';
+	}
+	at = put_line(at, STR("-----END "), name);
+	*at = '\0';
+	return (size_t)(at - out);
 }
 
 bool pem_chain_save(const char *path, STACK_OF(X509) *chain, struct err *e)

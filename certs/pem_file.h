@@ -41,12 +41,12 @@ MUST bool pem_chain_save(
 	const char *path, STACK_OF(X509) *chain, struct err *e);
 
 /*
- * For many files at once: the same files under a name that is the caller's own,
+ * For many files at once: TEXT (borrowed) under a name that is the caller's own,
  * so that what is there is left over and replaced. Nothing is durable before
  * pem_sync.
  */
-MUST bool pem_key_stage(const char *path, const EVP_PKEY *key, struct err *e);
-MUST bool pem_cert_stage(const char *path, X509 *cert, struct err *e);
+MUST bool pem_stage(const char *path, struct str text, enum pem_access access,
+	struct err *e);
 /* All that was written to DIR's file system is on disk. */
 MUST bool pem_sync(const char *dir, struct err *e);
 
@@ -60,6 +60,16 @@ MUST bool pem_pair_save(const char *dir, const char *name, const EVP_PKEY *key,
 /* CERT (borrowed) as PEM text; *text is given: OPENSSL_free. NUL terminated,
  * *len does not count the NUL. */
 MUST bool pem_cert_text(X509 *cert, char **text, size_t *len, struct err *e);
+/* KEY (borrowed) as pem_key_save writes it; *text: OPENSSL_clear_free. */
+MUST bool pem_key_text(
+	const EVP_PKEY *key, char **text, size_t *len, struct err *e);
+
+/* N bytes of DER as PEM, labelled LABEL ("CERTIFICATE"), into OUT of
+ * PEM_TEXT_MAX(N) bytes; how many, without the NUL behind it. */
+#define PEM_LABEL_MAX   32
+#define PEM_TEXT_MAX(n) ((n) / 48 * 65 + 65 + 2 * (17 + PEM_LABEL_MAX))
+size_t pem_text(
+	const char *label, const unsigned char *der, size_t n, char *out);
 
 /* "DIR/NAMESUFFIX"; given: free(). NULL when there is no memory. */
 char *path_join(const char *dir, const char *name, const char *suffix);

@@ -69,8 +69,8 @@ void stage_unlock(int fd)
 		(void)close(fd);
 }
 
-bool stage_write(const char *dir, const char *id, const EVP_PKEY *key,
-	X509 *cert, struct err *e)
+bool stage_write(const char *dir, const char *id, struct str key,
+	struct str cert, struct err *e)
 {
 	struct paths x;
 	bool done;
@@ -78,10 +78,10 @@ bool stage_write(const char *dir, const char *id, const EVP_PKEY *key,
 	if (!paths_init(&x, dir, id, e))
 		return false;
 	/* Without a key of ours none may be left over. */
-	if (key == NULL)
+	if (key.n == 0)
 		(void)unlink(x.p[KEY_NEW]);
-	done = (key == NULL || pem_key_stage(x.p[KEY_NEW], key, e)) &&
-	       pem_cert_stage(x.p[CRT_NEW], cert, e);
+	done = (key.n == 0 || pem_stage(x.p[KEY_NEW], key, PEM_PRIVATE, e)) &&
+	       pem_stage(x.p[CRT_NEW], cert, PEM_PUBLIC, e);
 	if (!done)
 		(void)unlink(x.p[KEY_NEW]);
 	paths_fini(&x);

@@ -14,6 +14,7 @@
 #define CERTS_STAGE_H
 
 #include "core/err.h"
+#include "core/str.h"
 
 #include <stdbool.h>
 
@@ -24,10 +25,10 @@
 MUST bool stage_lock(const char *dir, int *fd, struct err *e);
 void stage_unlock(int fd);
 
-/* Step 1 for one device, but for pem_sync. KEY (borrowed) NULL: the device has
- * it. On false nothing is left. */
-MUST bool stage_write(const char *dir, const char *id, const EVP_PKEY *key,
-	X509 *cert, struct err *e);
+/* Step 1 for one device, but for pem_sync. CERT, KEY (borrowed): PEM; KEY
+ * empty: the device has it. On false nothing is left. */
+MUST bool stage_write(const char *dir, const char *id, struct str key,
+	struct str cert, struct err *e);
 
 /* Step 3. ERR_CONFLICT: a name is taken. May be done again. */
 MUST bool stage_publish(const char *dir, const char *id, struct err *e);

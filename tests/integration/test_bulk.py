@@ -219,48 +219,166 @@ def manifest(weir, n, name="m.csv"):
                  *(f"b-{i:06d},meter,s{i % 7}" for i in range(n)))
 
 
-def pem_bytes(path):
-    return base64.b64decode("".join(path.read_text().splitlines()[1:-1]))
+FORMS = pytest.mark.parametrize("form", [(), ("--bundle",)],
+                                ids=["files", "bundle"])
+
+
+def from_pem(text):
+    return base64.b64decode("".join(text.splitlines()[1:-1]))
+
+
+def pairs(out):
+    """Certificate and key (or None), as PEM, by device: of all files in OUT."""
+    found = {}
+    for x in out.glob("*.crt"):
+        key = x.with_suffix(".key")
+        found[x.stem] = (x.read_text(),
+                         key.read_text() if key.exists() else None)
+    for x in sorted(out.glob("bundle-*.jsonl")):
+        for line in map(json.loads, x.open()):
+            assert line["id"] not in found
+            assert set(line) <= {"id", "certificate", "key"}
+            found[line["id"]] = (line["certificate"], line.get("key"))
+    return found
 
 
 def whole(weir, out, n):
     """Each of N devices has one certificate, and the files are its own."""
-    assert sorted(x.name for x in out.iterdir()) == sorted(
-        f"b-{i:06d}.{x}" for i in range(n) for x in ("crt", "key"))
+    have = pairs(out)
+    assert sorted(have) == [f"b-{i:06d}" for i in range(n)]
+    if not list(out.glob("bundle-*")):
+        assert sorted(x.name for x in out.iterdir()) == sorted(
+            f"{id}.{x}" for id in have for x in ("crt", "key"))
     registered = dict(rows(
         weir, "SELECT device_id, lower(hex(fingerprint)) FROM credential"))
     assert len(registered) == n
     assert counts(weir) == [n + 5, n]
-    for crt in out.glob("*.crt"):
-        der, key = pem_bytes(crt), crt.with_suffix(".key")
-        assert registered[crt.stem] == hashlib.sha256(der).hexdigest()
+    for id, (crt, key) in have.items():
+        der = from_pem(crt)
+        assert registered[id] == hashlib.sha256(der).hexdigest()
         # The public point, with which a P-256 key ends.
-        assert pem_bytes(key)[-65:] in der
-        assert stat.S_IMODE(key.stat().st_mode) == 0o600
+        assert from_pem(key)[-65:] in der
+    private(out)
 
 
 def keys_match(weir, out, ids):
+    have = pairs(out)
     for id in ids:
-        assert openssl("x509", "-in", out / f"{id}.crt", "-noout",
-                       "-pubkey") == openssl("pkey", "-in", out / f"{id}.key",
-                                             "-pubout")
-        openssl("verify", "-CAfile", weir.ca / "ca.crt", "-purpose",
-                "sslclient", out / f"{id}.crt")
+        crt, key = write(weir, "k.crt", have[id][0]), write(
+            weir, "k.key", have[id][1])
+        assert openssl("x509", "-in", crt, "-noout", "-pubkey") == openssl(
+            "pkey", "-in", key, "-pubout", "-check").replace(
+                b"Key is valid\n", b"")
+        openssl("verify", "-x509_strict", "-CAfile", weir.ca / "ca.crt",
+                "-purpose", "sslclient", crt)
 
 
-def test_bulk(ca):
+@FORMS
+def test_bulk(ca, form):
     out = ca.folder / "out"
     done = ca.json("cert", "bulk", manifest(ca, 50), "--out", out,
-                   "--jobs", "3", "--days", "10")
+                   "--jobs", "3", "--days", "10", *form)
     assert (done["issued"], done["failed"]) == (50, 0)
     whole(ca, out, 50)
     keys_match(ca, out, [f"b-{i:06d}" for i in range(0, 50, 7)])
-    again = ca.json("cert", "bulk", "m.csv", "--out", out)
+    again = ca.json("cert", "bulk", "m.csv", "--out", out, *form)
     assert (again["issued"], again["done_before"]) == (0, 50)
     whole(ca, out, 50)
+    # The other way in the same folder would issue all of it once more.
+    other_form = () if form else ("--bundle",)
+    ca.fails(2, "cert", "bulk", "m.csv", "--out", out, *other_form,
+             says="--bundle")
+    more = ca.json("cert", "bulk", manifest(ca, 60, "more.csv"), "--out", out,
+                   *form)
+    assert (more["issued"], more["done_before"]) == (10, 50)
+    whole(ca, out, 60)
     # For devices that are there, and with another folder: one more each.
-    ca.ok("cert", "bulk", "m.csv", "--out", "out2")
-    assert counts(ca) == [55, 100]
+    ca.ok("cert", "bulk", "m.csv", "--out", "out2", *form)
+    assert counts(ca) == [65, 110]
+    sound(ca)
+
+
+@pytest.mark.parametrize("more", [
+    ("--key-type", "p384"), ("--key-type", "rsa2048"), ("--sim-in-cert",)],
+    ids=["p384", "rsa2048", "sim"])
+@FORMS
+def test_bulk_the_long_way(ca, form, more):
+    """What does not come from the mint (certs/mint.h)."""
+    file = write(ca, "m.csv", "id,class,imei", "a,meter,490154203237518",
+                 "b,meter,352099001761481")
+    out = ca.folder / "out"
+    done = ca.json("cert", "bulk", file, "--out", out, *more, *form)
+    assert (done["issued"], done["failed"]) == (2, 0)
+    assert sorted(pairs(out)) == ["a", "b"]
+    keys_match(ca, out, ["a", "b"])
+    crt = write(ca, "k.crt", pairs(out)["a"][0])
+    shown = ca.json("cert", "show", crt)
+    assert bool(shown["stated"]["imei"]) == ("--sim-in-cert" in more)
+
+
+def test_bundle_goes_to_another_host(ca):
+    """Without its key a line is what device import takes."""
+    out = ca.folder / "out"
+    ca.ok("cert", "bulk", manifest(ca, 3), "--out", out, "--bundle")
+    lines = [json.loads(x) for x in (out / "bundle-000001.jsonl").open()]
+    for x in lines:
+        del x["key"]
+        x["class"] = "meter"
+    there = other(ca, "there")
+    done = there.json("device", "import", write(
+        there, "b.jsonl", *map(json.dumps, lines)))
+    assert (done["added"], done["credentials_added"]) == (3, 3)
+
+
+def test_bundle_that_is_none(ca):
+    out, file = ca.folder / "out", manifest(ca, 3)
+    ca.ok("cert", "bulk", file, "--out", out, "--bundle")
+    bundle = out / "bundle-000001.jsonl"
+    text = bundle.read_text()
+    bundle.write_text(text[:-300])
+    ca.fails(2, "cert", "bulk", file, "--out", out, "--bundle",
+             says="bundle-000001.jsonl:3")
+    # What is in no registry is not done, whatever a file says.
+    bundle.write_text(text)
+    there = other(ca, "there")
+    done = there.json("--ca", ca.ca, "cert", "bulk", file, "--out", out,
+                      "--bundle")
+    assert (done["issued"], done["done_before"]) == (3, 0)
+
+
+def names(out):
+    return sorted(x.name for x in out.iterdir())
+
+
+def test_bundle_failures(ca):
+    csr = ca.folder / "k.csr"
+    openssl("req", "-new", "-newkey", "ec", "-pkeyopt",
+            "ec_paramgen_curve:P-256", "-nodes", "-keyout", ca.folder / "k",
+            "-out", csr, "-subj", "/CN=x")
+    lines = [
+        {"id": "ok-1", "class": "meter"},
+        {"id": "ok-2", "class": "meter", "csr": csr.read_text()},
+        {"id": "key-of-ok-2", "class": "meter", "csr": csr.read_text()},
+        {"id": "bad-csr", "class": "meter", "csr": "AAAA"},
+        {"id": "sim", "class": "meter", "iccid": "8944010000000000017"},
+        {"id": "ok-1", "class": "meter"},
+        {"id": "ok-3", "class": "meter"},
+    ]
+    out = ca.folder / "out"
+    file = write(ca, "m.jsonl", *map(json.dumps, lines))
+    done = ca.json("cert", "bulk", file, "--out", out, "--bundle", status=1)
+    assert (done["issued"], done["done_before"], done["failed"]) == (3, 1, 3)
+    have = pairs(out)
+    assert sorted(have) == ["ok-1", "ok-2", "ok-3"]
+    assert have["ok-2"][1] is None and have["ok-1"][1]
+    assert sorted(int(x["line"]) for x in csv.DictReader(
+        (out / "failed.csv").open())) == [3, 4, 5]
+    assert names(out) == ["bundle-000001.jsonl", "bundle-000002.jsonl",
+                          "failed.csv"]
+    # All that fails leaves no bundle.
+    done = ca.json("cert", "bulk", file, "--out", out, "--bundle", status=1)
+    assert (done["issued"], done["done_before"], done["failed"]) == (0, 4, 3)
+    assert len(list(out.glob("bundle-*"))) == 2
     sound(ca)
 
 
@@ -335,23 +453,24 @@ def start(weir, *args):
 
 def private(out):
     """Keys under any name, from their first byte."""
-    for x in out.glob("*.key*"):
+    for x in (*out.glob("*.key*"), *out.glob("bundle-*")):
         with contextlib.suppress(FileNotFoundError):
             assert stat.S_IMODE(x.stat().st_mode) == 0o600, x
 
 
-def test_bulk_killed(ca, capsys):
-    rng, out = random.Random(SEED), ca.folder / "out"
+@FORMS
+def test_bulk_killed(ca, capsys, form):
+    rng, out = random.Random(f"{SEED}{form}"), ca.folder / "out"
     file = manifest(ca, N)
     began, killed = time.monotonic(), 0
     few = N // 20
-    ca.ok("cert", "bulk", manifest(ca, few, "few.csv"), "--out", out,
+    ca.ok("cert", "bulk", manifest(ca, few, "few.csv"), "--out", out, *form,
           timeout=max(60, N // 50))
     # Seconds a certificate takes here; each wait is for at most a part of what
     # is left, so that a run seldom ends before the last kill.
     each, there = (time.monotonic() - began) / few, few
     while killed < KILLS:
-        run = start(ca, "cert", "bulk", file, "--out", out)
+        run = start(ca, "cert", "bulk", file, "--out", out, *form)
         with contextlib.suppress(subprocess.TimeoutExpired):
             run.wait(rng.uniform(0, 0.5 * (N - there) * each /
                                  (KILLS - killed + 1)))
@@ -369,7 +488,7 @@ def test_bulk_killed(ca, capsys):
     assert killed > KILLS // 4
     assert there > few
     sound(ca)
-    done = ca("--json", "cert", "bulk", file, "--out", out,
+    done = ca("--json", "cert", "bulk", file, "--out", out, *form,
               timeout=max(60, N // 50))
     assert done.returncode == 0, done.stderr
     done = json.loads(done.stdout)
@@ -406,12 +525,14 @@ def test_import_killed(weir):
     sound(weir)
 
 
-def test_two_at_once(ca):
+@FORMS
+def test_two_at_once(ca, form):
     out, file = ca.folder / "out", manifest(ca, 3000)
-    one = start(ca, "cert", "bulk", file, "--out", out)
-    while not list(out.glob("*.new")) and one.poll() is None:
+    one = start(ca, "cert", "bulk", file, "--out", out, *form)
+    while not list(out.glob("*.*")) and one.poll() is None:
         pass
-    ca.fails(3, "cert", "bulk", file, "--out", out, says="another weir")
+    ca.fails(3, "cert", "bulk", file, "--out", out, *form,
+             says="another weir")
     two = start(ca, "device", "import", write(ca, "f.csv", "id,class",
                                               "imported,meter"))
     assert one.wait() == 0 and two.wait() == 0
@@ -435,21 +556,24 @@ def small_disk(path, kib):
         subprocess.run(["umount", path], check=True)
 
 
-def test_full_disk(ca):
+@FORMS
+def test_full_disk(ca, form):
     file = manifest(ca, 3000)
-    with small_disk(ca.folder / "small", 3000) as out:
-        text = ca.fails(3, "cert", "bulk", file, "--out", out, says="No space")
+    with small_disk(ca.folder / "small", 1200 if form else 3000) as out:
+        text = ca.fails(3, "cert", "bulk", file, "--out", out, *form,
+                        says="No space")
         private(out)
         n = counts(ca)[1]
         assert n < 3000 and f"{n} certificates are issued" in text or n == 0
-        assert len(list(out.glob("*.crt"))) == len(list(
-            out.glob("*.key"))) == n
+        have = pairs(out)
+        assert len(have) == n and all(key for _, key in have.values())
         assert not list(out.glob("*.new"))
     sound(ca)
     assert counts(ca)[0] == n + 5
 
 
-def test_full_disk_of_the_registry(ca):
+@FORMS
+def test_full_disk_of_the_registry(ca, form):
     state = ca.folder / "small"
     with small_disk(state, 2000):
         user = ca.ok("--state", state, "init", "--broker-user", "root")
@@ -462,10 +586,10 @@ def test_full_disk_of_the_registry(ca):
         assert ca.json("--state", state, "status")["registry"]["devices"][
             "active"] == 0
         ca.fails(3, "--state", state, "cert", "bulk", manifest(ca, 20000),
-                 "--out", "o", says="full")
+                 "--out", "o", *form, says="full")
         out = ca.folder / "o"
         listed = len(ca.lines("--state", state, "cert", "list"))
-        assert len(list(out.glob("*.crt"))) == listed
+        assert len(pairs(out)) == listed
         assert not list(out.glob("*.new"))
         assert ca.json("--state", state, "audit", "verify")["ok"]
 

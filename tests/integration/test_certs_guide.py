@@ -119,6 +119,19 @@ def test_way(maker, number, script):
         not (maker.dir / "new").exists())
 
 
+def test_thousands_at_once(maker):
+    body, = re.findall(r"^## Thousands at once\n(.*?)(?=^## )", GUIDE,
+                       re.M | re.S)
+    done = maker.shell("".join(re.findall(r"^    (.*\n)", body, re.M)))
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    f = maker.fleet
+    assert f.weir("cert", "list", "pump-8", "--unused") == ""
+    for device in ("pump-6", "pump-7", "pump-8", "pump-9"):
+        assert len(f.weir("--json", "cert", "list",
+                          device).splitlines()) == 1, device
+    assert not maker.broker.logged("refused")
+
+
 @pytest.mark.parametrize("without", ["weir cert issue", "cp "])
 def test_a_step_left_out_is_noticed(maker, without):
     script = dict(ways())["1"]

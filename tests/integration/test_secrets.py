@@ -13,6 +13,7 @@ That a search of the memory would find it is shown by a search while it is there
 
 import base64
 import hashlib
+import json
 import os
 import pathlib
 import re
@@ -139,6 +140,54 @@ def test_wiped(weir, kind):
     assert b"till-7" in memory, "the search is blind"
     assert found(device, memory) == set()
     assert found(ca, memory) == set()
+
+
+FORMS = pytest.mark.parametrize("form", [(), ("--bundle",)],
+                                ids=["files", "bundle"])
+
+
+def bulk(weir, form):
+    ids = [f"b-{i}" for i in range(40)]
+    (weir.folder / "m.csv").write_text(
+        "id,class\n" + "".join(f"{id},meter\n" for id in ids))
+    return ids, ("cert", "bulk", "m.csv", "--out", "o", "--jobs", "2", *form)
+
+
+def bulk_keys(weir, ids):
+    """The file of each key."""
+    out = weir.folder / "o"
+    for bundle in out.glob("bundle-*.jsonl*"):
+        for line in map(json.loads, bundle.open()):
+            (out / f"{line['id']}.key").write_text(line["key"])
+    return [out / f"{id}.key" for id in ids]
+
+
+@FORMS
+def test_wiped_bulk(weir, form):
+    weir.ok("ca", "init")
+    ids, command = bulk(weir, form)
+    t = Traced(weir, *command, at="exit_group")
+    memory = t.memory()
+    t.kill()
+    assert b"b-39" in memory, "the search is blind"
+    for key in bulk_keys(weir, ids):
+        assert found(secrets_of(key), memory) == set(), key
+    assert found(secrets_of(weir.ca / "ca.key"), memory) == set()
+
+
+def test_bundle_is_private_and_written_once(weir):
+    weir.ok("ca", "init")
+    ids, command = bulk(weir, ("--bundle",))
+    log = Traced(weir, *command).end()
+    opened = re.findall(
+        r'openat\(AT_FDCWD, "[^"]*bundle-[^"]*", (\S+), (\d+)\)', log)
+    assert opened == [
+        ("O_WRONLY|O_CREAT|O_EXCL|O_NOFOLLOW|O_CLOEXEC", "0600")]
+    for key in bulk_keys(weir, ids):
+        secret = {b"PEM": secrets_of(key)[b"PEM"]}
+        lines = [x for x in log.splitlines() if found(secret, x.encode())]
+        assert len(lines) == 1 and "bundle" not in lines[0]
+        assert re.search(r" write\((?![012],)\d+, ", lines[0])
 
 
 def test_wiped_ca(weir):

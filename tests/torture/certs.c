@@ -4,9 +4,11 @@
  * out. What is read is right or unusable, never usable with less than it
  * states; what is made is whole.
  */
+#include "certs/bundle.h"
 #include "certs/chain.h"
 #include "certs/issue.h"
 #include "certs/key.h"
+#include "certs/mint.h"
 #include "certs/pem_file.h"
 #include "io/segment.h"
 #include "io/x509.h"
@@ -14,6 +16,7 @@
 #include "tests/torture/alloc.h"
 #include "tests/torture/torture.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <openssl/err.h>
@@ -221,6 +224,122 @@ static void issue_run(void)
 
 const struct scenario CERTIFICATE_ISSUE = {
 	.name = "certificate_issue", .before = fixture, .run = issue_run};
+
+/* -------------------------------------------------------------------- mint */
+
+static void strike(struct mint *m)
+{
+	struct credential read;
+	struct minted made;
+	struct err e = {0};
+	const unsigned char *p = made.cert;
+	X509 *x;
+
+	if (!torture_done(mint_strike(m, "dev-1", &made, &e), &e))
+		return;
+	x = d2i_X509(NULL, &p, (long)made.cert_n);
+	if (x != NULL &&
+		torture_done(x509_device_credential(x, "dev-1", &read, &e), &e))
+		CHECK(memcmp(read.fingerprint, made.credential.fingerprint,
+			      FINGERPRINT_LEN) == 0);
+	CHECK(x != NULL || alloc_fired());
+	X509_free(x);
+}
+
+/* Without memory there may be no mint, which is slow but right. */
+static void mint_run(void)
+{
+	const struct issue_options o = {.now_s = NOW, .days = 3};
+	struct mint *m = NULL;
+	struct err e = {0};
+
+	if (torture_done(mint_new(fx.loaded, &o, &m, &e), &e))
+		CHECK(m != NULL || alloc_fired());
+	if (m != NULL) {
+		strike(m);
+		strike(m);
+	}
+	mint_free(&m);
+	ERR_clear_error();
+}
+
+const struct scenario CERTIFICATE_MINT = {
+	.name = "certificate_mint", .before = fixture, .run = mint_run};
+
+/* ------------------------------------------------------------------ bundle */
+
+static bool registered(void *ctx, const char *id,
+	const uint8_t fingerprint[static FINGERPRINT_LEN], bool *out,
+	struct err *e)
+{
+	(void)ctx;
+	(void)fingerprint;
+	(void)e;
+	CHECK(strcmp(id, "dev-1") == 0);
+	*out = true;
+	return true;
+}
+
+static void bundle_write(struct bundle *b, struct err *e)
+{
+	char *line = NULL, *text = NULL;
+	size_t n = 0, len = 0;
+
+	if (!torture_done(pem_cert_text(ca_cert(fx.loaded), &text, &len, e), e))
+		return;
+	if (torture_done(bundle_line("dev-1", (struct str){text, len},
+				 STR("key"), &line, &n, e),
+		    e) &&
+		torture_done(bundle_add(b, (struct str){line, n}, e), e) &&
+		torture_done(bundle_sync(b, e), e))
+		CHECK(bundle_publish(b, e) || alloc_fired());
+	free(line);
+	OPENSSL_free(text);
+}
+
+/* The first is left as a crash leaves it that comes after its registration. */
+static void bundle_before(void)
+{
+	char name[128], named[120];
+	struct bundle *b = NULL;
+	struct err e = {0};
+
+	fixture();
+	CHECK(mkdir(fx.out, 0700) == 0);
+	ok(bundle_open(fx.out, registered, NULL, &b, &e), &e);
+	bundle_write(b, &e);
+	bundle_close(&b);
+	(void)snprintf(named, sizeof(named), "%s/bundle-000001.jsonl", fx.out);
+	(void)snprintf(name, sizeof(name), "%s.new", named);
+	CHECK(rename(named, name) == 0);
+}
+
+static void bundle_run(void)
+{
+	struct bundle *b = NULL;
+	struct err e = {0};
+
+	if (torture_done(bundle_open(fx.out, registered, NULL, &b, &e), &e))
+		bundle_write(b, &e);
+	bundle_close(&b);
+	ERR_clear_error();
+}
+
+/* What was registered is there, whatever failed. */
+static void bundle_after(void)
+{
+	struct bundle *b = NULL;
+	struct err e = {0};
+
+	ok(bundle_open(fx.out, registered, NULL, &b, &e), &e);
+	bundle_close(&b);
+	file_remove(fx.out, "bundle-000002.jsonl");
+	file_remove(fx.out, "bundle-000001.jsonl");
+	CHECK(rmdir(fx.out) == 0);
+}
+
+const struct scenario BUNDLE = {
+	"bundle", bundle_before, bundle_run, bundle_after};
 
 /* ---------------------------------------------------------------------- CA */
 

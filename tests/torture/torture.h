@@ -26,8 +26,8 @@ extern const struct scenario POLICY_GOOD, POLICY_BAD, ATTRS, ACL_LIST, DYNSEC,
 	LEARN, RECORD;
 extern const struct scenario REGISTRY_CREATE, REGISTRY_CHANGE, REGISTRY_LOOK_UP,
 	REGISTRY_AUDIT, REGISTRY_IMPORT, REGISTRY_BACKUP, REGISTRY_RESTORE;
-extern const struct scenario CERTIFICATE_READ, CERTIFICATE_ISSUE, CA_MAKE,
-	CA_IMPORT, SEGMENT;
+extern const struct scenario CERTIFICATE_READ, CERTIFICATE_ISSUE,
+	CERTIFICATE_MINT, BUNDLE, CA_MAKE, CA_IMPORT, SEGMENT;
 
 /* The folder of this process, for files; removed in the end. */
 const char *torture_dir(void);
