@@ -89,3 +89,60 @@ void config_listen_format(
 	(void)snprintf(out, CONFIG_ADDRESS_MAX, l->ipv6 ? "[%s]:%u" : "%s:%u",
 		l->host, (unsigned)l->port);
 }
+
+/* ------------------------------------------------------------------- hosts */
+
+static bool host_char(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	       (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
+}
+
+bool config_host_valid(struct str name)
+{
+	char text[CONFIG_HOST_MAX];
+	struct in6_addr v6;
+
+	if (name.n == 0 || name.n >= sizeof(text))
+		return false;
+	if (name.p[0] == '[') {
+		if (name.n < 4 || name.p[name.n - 1] != ']')
+			return false;
+		memcpy(text, name.p + 1, name.n - 2);
+		text[name.n - 2] = '\0';
+		return strlen(text) == name.n - 2 &&
+		       inet_pton(AF_INET6, text, &v6) == 1;
+	}
+	for (size_t i = 0; i < name.n; i++) {
+		if (!host_char(name.p[i]))
+			return false;
+	}
+	return true;
+}
+
+/* ------------------------------------------------------------------- sense */
+
+static bool wrong(struct err *e, const char *place, const char *message)
+{
+	(void)err_set(e, ERR_INPUT, "%s", message);
+	return err_at(e, "%s", place);
+}
+
+bool config_check(const struct feed_config *c, struct err *e)
+{
+	const struct config_limits *l = &c->limits;
+
+	if (!c->listen.loopback && c->tls.cert[0] == '\0')
+		return wrong(e, "listen",
+			"an address beyond loopback is served with TLS alone; "
+			"set tls.cert and tls.key, or listen at 127.0.0.1");
+	if (l->address_connections > l->connections)
+		return wrong(e, "limits.address_connections",
+			"one address may have more than limits.connections; "
+			"lower it");
+	if (l->loopback_connections > l->connections)
+		return wrong(e, "limits.loopback_connections",
+			"loopback may have more than limits.connections; "
+			"lower it");
+	return true;
+}

@@ -8,19 +8,22 @@
 #include "core/device.h"
 #include "core/err.h"
 #include "feed/ask.h"
+#include "feed/watch.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#define CONFIG_PATH_MAX    4096u
-#define CONFIG_HOST_MAX    256u
-#define CONFIG_HOSTS       16u
-#define CONFIG_DEVICES     64u /* that Prometheus gets counters of */
-#define CONFIG_TEXT_MAX    ((size_t)1 << 18)
-#define CONFIG_FILE        "/etc/weir/feed.json"
-#define CONFIG_STATE       "/var/lib/weir"
-#define CONFIG_LISTEN      "127.0.0.1:9782"
-#define CONFIG_ADDRESS_MAX (CONFIG_HOST_MAX + 8u)
+#define CONFIG_PATH_MAX        4096u
+#define CONFIG_HOST_MAX        256u
+#define CONFIG_HOSTS           16u
+#define CONFIG_DEVICES         64u /* that Prometheus gets counters of */
+#define CONFIG_TEXT_MAX        ((size_t)1 << 18)
+#define CONFIG_FILE            "/etc/weir/feed.json" /* if there is one */
+#define CONFIG_STATE           "/var/lib/weir"
+#define CONFIG_LISTEN          "127.0.0.1:9782"
+#define CONFIG_ADDRESS_MAX     (CONFIG_HOST_MAX + 8u)
+#define CONFIG_CONNECTIONS_MAX 60000u
+#define CONFIG_BYTES_MIN       (UINT64_C(1) << 20)
 
 /* An address to listen at: "127.0.0.1:9782", "[::1]:0". */
 struct config_listen {
@@ -66,12 +69,27 @@ struct feed_config {
 	struct config_limits limits;
 };
 
+/*
+ * Reads TEXT, a configuration file, over *C: a key that is not there leaves what *C has. False: *errs has what is wrong, each
+ * with its place, and *C is as it was.
+ */
+MUST bool config_parse(
+	struct str text, struct feed_config *c, struct errs *errs);
+
+/* What two settings together forbid: half of TLS, an address beyond loopback
+ * without it, more for one address than in all. ERR_INPUT with its place. */
+MUST bool config_check(const struct feed_config *c, struct err *e);
+
 /* What holds when nothing is said. */
 void config_default(struct feed_config *c);
 
 /* "127.0.0.1:9782", "[::1]:9782", port 0 to 65535. ERR_INPUT otherwise. */
 MUST bool config_listen_parse(
 	struct str text, struct config_listen *out, struct err *e);
+
+/* A name or an address that a Host may have: letters, digits, '.', '-', '_',
+ * or an IPv6 address in brackets. */
+bool config_host_valid(struct str name);
 
 /* HOST:PORT as it is written in a URL. */
 void config_listen_format(

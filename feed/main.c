@@ -7,25 +7,35 @@
 #include "feed/log.h"
 #include "feed/notify.h"
 #include "feed/server.h"
+#include "io/file.h"
 
 #include <fcntl.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-static const char USAGE[] =
-	"usage: weir-feed [--state DIR] [--listen ADDRESS:PORT]\n";
+static const char USAGE[] = "usage: weir-feed [--config FILE] [--state DIR] "
+			    "[--listen ADDRESS:PORT]\n"
+			    "                 [--check-config]\n";
 static const char HELP[] =
 	"Tells what the broker's meter counts, over HTTP: docs/FEED.md.\n"
 	"\n"
+	"  --config FILE           the configuration (" CONFIG_FILE ",\n"
+	"                          if it is there)\n"
 	"  --state DIR             the state directory ($WEIR_STATE,\n"
 	"                          " CONFIG_STATE ")\n"
 	"  --listen ADDRESS:PORT   where to listen (" CONFIG_LISTEN ");\n"
 	"                          port 0: one that is free\n"
+	"  --check-config          read the configuration, say what is wrong\n"
+	"                          with it, and end\n"
 	"  --version               print the version\n"
 	"  --help                  print this\n"
+	"\n"
+	"A flag counts more than the configuration, and that more than\n"
+	"$WEIR_STATE.\n"
 	"\n"
 	"It runs until SIGTERM or SIGINT. The log is on standard error, one\n"
 	"JSON object a line; the line of event \"listening\" has the URL.\n"
@@ -35,33 +45,40 @@ static const char HELP[] =
 
 /* What the command line says beside the configuration. */
 struct flags {
-	bool help, version;
+	bool help, version, check;
+	const char *config, *state; /* NULL: not given */
+	bool listens;
+	struct config_listen listen;
 };
 
-static int status_of(enum err_code code)
+/* As people read it: the log begins when it serves. */
+static void say_err(const char *file, const struct err *e)
 {
-	return code == ERR_INPUT || code == ERR_CONFLICT ? 2 : 3;
+	(void)fprintf(stderr, "weir-feed: ");
+	if (file != NULL && e->code == ERR_INPUT)
+		(void)fprintf(stderr, "%s:%s", file, e->line == 0 ? " " : "");
+	if (file != NULL && e->line != 0)
+		(void)fprintf(
+			stderr, "%" PRIu32 ":%" PRIu32 ": ", e->line, e->col);
+	(void)fprintf(stderr, "%s%s%s\n", e->place,
+		e->place[0] != '\0' ? ": " : "", e->msg);
 }
 
-static bool set_path(char *out, size_t cap, const char *value, const char *flag,
-	struct err *e)
-{
-	int n = snprintf(out, cap, "%s", value);
-
-	return (n > 0 && (size_t)n < cap) ||
-	       err_set(e, ERR_INPUT, "%s takes a path of 1 to %zu bytes", flag,
-		       cap - 1);
-}
-
-static bool take_flag(
-	int flag, struct flags *out, struct feed_config *c, struct err *e)
+static bool take_flag(int flag, struct flags *out, struct err *e)
 {
 	switch (flag) {
+	case 'c':
+		out->config = optarg;
+		return true;
 	case 's':
-		return set_path(
-			c->state, sizeof(c->state), optarg, "--state", e);
+		out->state = optarg;
+		return true;
 	case 'l':
-		return config_listen_parse(str_from(optarg), &c->listen, e);
+		out->listens = true;
+		return config_listen_parse(str_from(optarg), &out->listen, e);
+	case 'k':
+		out->check = true;
+		return true;
 	case 'v':
 		out->version = true;
 		return true;
@@ -75,10 +92,11 @@ static bool take_flag(
 	}
 }
 
-static bool take_flags(int argc, char **argv, struct flags *out,
-	struct feed_config *c, struct err *e)
+static bool take_flags(int argc, char **argv, struct flags *out, struct err *e)
 {
 	static const struct option options[] = {
+		{"config", required_argument, NULL, 'c'},
+		{"check-config", no_argument, NULL, 'k'},
 		{"state", required_argument, NULL, 's'},
 		{"listen", required_argument, NULL, 'l'},
 		{"version", no_argument, NULL, 'v'},
@@ -90,7 +108,7 @@ static bool take_flags(int argc, char **argv, struct flags *out,
 	opterr = 0;
 	/* One thread: NOLINTNEXTLINE(concurrency-mt-unsafe) */
 	while ((flag = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (!take_flag(flag, out, c, e))
+		if (!take_flag(flag, out, e))
 			return false;
 	}
 	if (optind < argc)
@@ -153,33 +171,96 @@ static bool serve(const struct feed_config *c, struct err *e)
 	return done;
 }
 
+/* ------------------------------------------------------------- configuration */
+
+static bool set_state(struct feed_config *c, const char *value,
+	const char *from, struct err *e)
+{
+	int n = snprintf(c->state, sizeof(c->state), "%s", value);
+
+	return (n > 0 && (size_t)n < sizeof(c->state)) ||
+	       err_set(e, ERR_INPUT, "%s takes a path of 1 to %u bytes", from,
+		       CONFIG_PATH_MAX - 1);
+}
+
+/* Says all that is wrong with the file, but for the last, which *e gets. */
+static bool say_errors(const char *path, const struct errs *errs, struct err *e)
+{
+	for (size_t i = 0; i + 1 < errs->n; i++)
+		say_err(path, &errs->e[i]);
+	*e = errs->e[errs->n - 1];
+	return false;
+}
+
+static bool read_file(const char *path, struct feed_config *c, struct err *e)
+{
+	struct errs errs = {0};
+	char *text = NULL;
+	size_t n = 0;
+	bool done;
+
+	if (!file_read(path, CONFIG_TEXT_MAX, &text, &n, e))
+		return false;
+	done = config_parse((struct str){text, n}, c, &errs);
+	file_text_free(&text, n);
+	return done || say_errors(path, &errs, e);
+}
+
+/* Reads what *f asks for over the defaults; *path is the file that was read, or
+ * NULL. */
+static bool configure(const struct flags *f, struct feed_config *c,
+	const char **path, struct err *e)
+{
+	/* One thread: NOLINTNEXTLINE(concurrency-mt-unsafe) */
+	const char *state = getenv("WEIR_STATE");
+
+	config_default(c);
+	if (state != NULL && state[0] != '\0' &&
+		!set_state(c, state, "$WEIR_STATE", e))
+		return false;
+	*path = f->config;
+	if (*path == NULL && access(CONFIG_FILE, F_OK) == 0)
+		*path = CONFIG_FILE;
+	if (*path != NULL && !read_file(*path, c, e))
+		return false;
+	if (f->state != NULL && !set_state(c, f->state, "--state", e))
+		return false;
+	if (f->listens)
+		c->listen = f->listen;
+	return config_check(c, e);
+}
+
+static int end(const char *path, const struct err *e)
+{
+	say_err(path, e);
+	return e->code == ERR_INPUT || e->code == ERR_CONFLICT ? 2 : 3;
+}
+
 int main(int argc, char **argv)
 {
 	static struct feed_config config;
 	struct flags flags = {0};
+	const char *path = NULL;
 	struct err e = {0};
-	/* One thread: NOLINTNEXTLINE(concurrency-mt-unsafe) */
-	const char *state = getenv("WEIR_STATE");
 
-	config_default(&config);
-	if (!prepare(&e) ||
-		(state != NULL && state[0] != '\0' &&
-			!set_path(config.state, sizeof(config.state), state,
-				"$WEIR_STATE", &e)) ||
-		!take_flags(argc, argv, &flags, &config, &e)) {
-		(void)fprintf(stderr, "%sweir-feed: %s\n",
-			e.code == ERR_INPUT ? USAGE : "", e.msg);
-		return status_of(e.code);
+	if (!prepare(&e) || !take_flags(argc, argv, &flags, &e)) {
+		(void)fputs(e.code == ERR_INPUT ? USAGE : "", stderr);
+		return end(NULL, &e);
 	}
 	if (flags.help || flags.version) {
-		(void)printf("%s",
-			flags.version ? "weir-feed " WEIR_VERSION "\n" : USAGE);
+		(void)fputs(
+			flags.version ? "weir-feed " WEIR_VERSION "\n" : USAGE,
+			stdout);
 		if (flags.help)
-			(void)printf("%s", HELP);
+			(void)fputs(HELP, stdout);
 		return fflush(stdout) == 0 ? 0 : 3;
 	}
+	if (!configure(&flags, &config, &path, &e))
+		return end(path, &e);
+	if (flags.check)
+		return 0;
 	if (serve(&config, &e))
 		return 0;
 	log_err(LOG_ERROR, "failed", &e);
-	return status_of(e.code);
+	return e.code == ERR_INPUT || e.code == ERR_CONFLICT ? 2 : 3;
 }
