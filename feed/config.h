@@ -63,6 +63,7 @@ struct feed_config {
 	struct config_listen listen;
 	size_t n_hosts; /* names that a Host may have, besides the loopback's */
 	char host[CONFIG_HOSTS][CONFIG_HOST_MAX];
+	bool loopback_needs_token; /* to read; else nothing */
 	struct config_tls tls;
 	struct config_history history;
 	struct config_metrics metrics;

@@ -292,10 +292,17 @@ static void take_hosts(struct json_reader *r, const cJSON *v, void *into)
 	}
 }
 
+static void take_loopback(struct json_reader *r, const cJSON *v, void *into)
+{
+	json_read_bool(
+		r, v, &((struct feed_config *)into)->loopback_needs_token);
+}
+
 static const struct json_key KEYS[] = {
 	{.key = "state", .take = take_state},
 	{.key = "listen", .take = take_listen},
 	{.key = "hosts", .take = take_hosts},
+	{.key = "loopback_needs_token", .take = take_loopback},
 	{.key = "tls", .take = take_tls},
 	{.key = "history", .take = take_history},
 	{.key = "metrics", .take = take_metrics},

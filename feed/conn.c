@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "feed/conn.h"
 
-#include "feed/access.h"
 #include "feed/feed.h"
 #include "feed/log.h"
 #include "feed/reply.h"
 #include "feed/route.h"
 #include "feed/stream_private.h"
 
+#include <openssl/crypto.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -32,6 +32,7 @@
 struct exchange {
 	struct http_head head; /* lies in the connection's IN */
 	struct ask ask;
+	struct access_id id;
 	struct answer answer;
 	enum reply_body how;
 	bool bare;      /* HEAD: no body is sent */
@@ -65,6 +66,9 @@ static void exchange_free(struct conn *c)
 	if (c->x == NULL)
 		return;
 	answer_free(&c->x->answer);
+	/* A token does not stay where it was read. */
+	if (c->x->head.authorization.n != 0 && c->in.p != NULL)
+		OPENSSL_cleanse(c->in.p, c->need);
 	free(c->x);
 	c->x = NULL;
 }
@@ -184,12 +188,13 @@ static void send_upgrade(struct conn *c)
 		return;
 	}
 	a->drop = NULL; /* ctx is the stream's */
+	c->id = c->x->id;
 	exchange_free(c);
 	memmove(c->in.p, c->in.p + c->need, c->in.n - c->need);
 	c->in.n -= c->need;
 	reply_upgrade(&c->out, accept);
 	c->state = CONN_STREAM;
-	set_timer(c, STREAM_ASK_S);
+	set_timer(c, STREAM_LOOK_S);
 	wake(c);
 }
 
@@ -209,6 +214,8 @@ static void read_stream(struct conn *c)
 static void answer_request(struct conn *c)
 {
 	struct exchange *x = c->x;
+	SSL *ssl = lws_get_ssl(c->wsi);
+	struct tls_client client;
 	struct err e;
 
 	x->bare = x->head.method == ASK_HEAD;
@@ -222,7 +229,9 @@ static void answer_request(struct conn *c)
 	x->ask.body = (struct str){
 		c->in.p + (c->need - x->head.length), x->head.length};
 	memcpy(x->ask.address, c->address, sizeof(c->address));
-	if (access_judge(c->feed, &x->head, &x->ask, &x->answer))
+	tls_client(ssl, &client);
+	if (access_judge(c->feed, &x->head, ssl != NULL ? &client : NULL,
+		    &x->ask, &x->id, &x->answer))
 		route_answer(c->feed, &x->ask, &x->answer);
 	if (x->answer.stream != NULL)
 		send_upgrade(c);
@@ -421,7 +430,10 @@ static void on_timer(lws_sorted_usec_list_t *sul)
 	bool begun;
 
 	if (c->state == CONN_STREAM && stream_alive(c->stream)) {
-		set_timer(c, STREAM_ASK_S);
+		if (!access_still(c->feed, &c->id))
+			stream_close(c->stream, STREAM_POLICY,
+				"the token is not valid any more");
+		set_timer(c, STREAM_LOOK_S);
 		return;
 	}
 	begun = c->state == CONN_BODY ||
@@ -430,14 +442,13 @@ static void on_timer(lws_sorted_usec_list_t *sul)
 		kill_conn(c);
 }
 
-bool conn_open(struct conn *c, struct feed *f, struct lws *wsi,
+void conn_open(struct conn *c, struct feed *f, struct lws *wsi,
 	const uint8_t address[static 16])
 {
 	c->feed = f;
 	c->wsi = wsi;
 	memcpy(c->address, address, sizeof(c->address));
 	set_timer(c, HEAD_S);
-	return true;
 }
 
 void conn_stop(struct conn *c)

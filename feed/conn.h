@@ -13,6 +13,7 @@
 #ifndef FEED_CONN_H
 #define FEED_CONN_H
 
+#include "feed/access.h"
 #include "feed/answer.h"
 #include "feed/http.h"
 
@@ -48,13 +49,14 @@ struct conn {
 	size_t need;         /* bytes of IN that are the request */
 	struct exchange *x;  /* the request under way */
 	struct stream *stream;
-	struct text out; /* being written, from out_at on */
+	struct access_id id; /* of whom the stream is */
+	struct text out;     /* being written, from out_at on */
 	size_t out_at;
 	size_t dropped; /* while lingering */
 };
 
-/* Opens the zeroed *C. False: it is to be closed at once. */
-bool conn_open(struct conn *c, struct feed *f, struct lws *wsi,
+/* Opens the zeroed *C. */
+void conn_open(struct conn *c, struct feed *f, struct lws *wsi,
 	const uint8_t address[static 16]);
 
 /* These return false when the connection is to be closed. */

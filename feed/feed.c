@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "feed/feed.h"
 
+#include "feed/access.h"
 #include "feed/log.h"
 
 #include <stdlib.h>
@@ -25,7 +26,8 @@ bool feed_open(
 	f->config = *config;
 	f->started_s = (int64_t)time(NULL);
 	if (!watch_open(config->state, config->metrics.top, &f->watch, e) ||
-		!roster_open(config->state, &f->roster, e)) {
+		!roster_open(config->state, &f->roster, e) ||
+		!access_open(config, &f->access, e)) {
 		feed_close(&f);
 		return false;
 	}
@@ -40,6 +42,7 @@ void feed_close(struct feed **f)
 		return;
 	watch_close(&(*f)->watch);
 	roster_close(&(*f)->roster);
+	access_close(&(*f)->access);
 	free(*f);
 	*f = NULL;
 }

@@ -12,6 +12,7 @@
 #include "feed/roster.h"
 #include "feed/watch.h"
 
+struct access;
 struct server;
 
 struct feed {
@@ -19,6 +20,7 @@ struct feed {
 	int64_t started_s;
 	struct watch *watch;   /* the meter; never NULL */
 	struct roster *roster; /* the registry; never NULL */
+	struct access *access; /* who may ask; never NULL */
 	struct credentials credentials;
 	struct metrics metrics;
 	struct server *server; /* NULL: it does not serve yet, or no more */

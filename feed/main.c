@@ -236,6 +236,15 @@ static int end(const char *path, const struct err *e)
 	return e->code == ERR_INPUT || e->code == ERR_CONFLICT ? 2 : 3;
 }
 
+static int say_help(bool version)
+{
+	if (version)
+		(void)puts("weir-feed " WEIR_VERSION);
+	else
+		(void)printf("%s%s", USAGE, HELP);
+	return fflush(stdout) == 0 ? 0 : 3;
+}
+
 int main(int argc, char **argv)
 {
 	static struct feed_config config;
@@ -247,14 +256,8 @@ int main(int argc, char **argv)
 		(void)fputs(e.code == ERR_INPUT ? USAGE : "", stderr);
 		return end(NULL, &e);
 	}
-	if (flags.help || flags.version) {
-		(void)fputs(
-			flags.version ? "weir-feed " WEIR_VERSION "\n" : USAGE,
-			stdout);
-		if (flags.help)
-			(void)fputs(HELP, stdout);
-		return fflush(stdout) == 0 ? 0 : 3;
-	}
+	if (flags.help || flags.version)
+		return say_help(flags.version);
 	if (!configure(&flags, &config, &path, &e))
 		return end(path, &e);
 	if (flags.check)

@@ -29,6 +29,7 @@ static void add_fixed(struct text *out)
 			  "Content-Security-Policy: default-src 'none'; "
 			  "frame-ancestors 'none'\r\n"
 			  "X-Content-Type-Options: nosniff\r\n"
+			  "Cross-Origin-Resource-Policy: same-origin\r\n"
 			  "Referrer-Policy: no-referrer\r\n"));
 }
 

@@ -6,7 +6,9 @@
 #include "feed/listen.h"
 #include "feed/log.h"
 #include "feed/notify.h"
+#include "feed/tls.h"
 
+#include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -23,6 +25,8 @@
 #define STOP_S 5
 /* How many clients are let in before others are served. */
 #define ACCEPTS_A_TURN 64
+/* How often it is said that some were turned away. */
+#define TELL_MS 10000
 
 struct server {
 	struct feed *feed;
@@ -32,6 +36,10 @@ struct server {
 	lws_sorted_usec_list_t second, step, stop;
 	lws_dll2_owner_t conns;
 	uint8_t next_address[16]; /* of the client that is being let in */
+	bool entering;            /* it is counted, and nobody's yet */
+	uint64_t turned_away;
+	int64_t told_ms; /* when that was said last */
+	struct err tls;  /* why TLS could not be set up */
 	bool stopping, done;
 	char url[CONFIG_ADDRESS_MAX + 16];
 };
@@ -54,12 +62,26 @@ static void on_step(lws_sorted_usec_list_t *sul)
 		lws_sul_schedule(s->context, 0, &s->step, on_step, 1);
 }
 
+static void tell_turned_away(struct server *s, int64_t ms)
+{
+	if (s->turned_away == 0 || ms - s->told_ms < TELL_MS)
+		return;
+	log_say(LOG_WARNING, "full",
+		"%" PRIu64 " connections were turned away: %u are open, and of "
+		"one address at most %u (limits)",
+		s->turned_away, (unsigned)s->conns.count,
+		(unsigned)s->feed->config.limits.address_connections);
+	s->turned_away = 0;
+	s->told_ms = ms;
+}
+
 static void on_second(lws_sorted_usec_list_t *sul)
 {
 	struct server *s = OWNER_OF(sul, struct server, second);
 
 	feed_second(s->feed, now_ms(CLOCK_REALTIME) / 1000,
 		now_ms(CLOCK_MONOTONIC));
+	tell_turned_away(s, now_ms(CLOCK_MONOTONIC));
 	lws_sul_schedule(s->context, 0, &s->second, on_second, LWS_US_PER_SEC);
 	lws_sul_schedule(s->context, 0, &s->step, on_step, 1);
 }
@@ -108,6 +130,34 @@ static void on_signal(struct server *s, struct lws *wsi)
 
 /* --------------------------------------------------------------- connections */
 
+/* Too many are here. Said in plain HTTP, if that is what is spoken, as far as
+ * the kernel takes it at once. */
+static void turn_away(struct server *s, int fd)
+{
+	static const char text[] =
+		"HTTP/1.1 503 Service Unavailable\r\n"
+		"Content-Type: application/problem+json\r\n"
+		"Content-Length: 109\r\n"
+		"Retry-After: 5\r\n"
+		"Connection: close\r\n\r\n"
+		"{\"type\":\"about:blank\",\"title\":\"Service Unavailable\","
+		"\"status\":503,\"detail\":\"too many connections; "
+		"come back\"}\n";
+	char dropped[1024];
+
+	s->turned_away++;
+	if (s->feed->config.tls.cert[0] == '\0' &&
+		send(fd, text, sizeof(text) - 1, MSG_DONTWAIT | MSG_NOSIGNAL) >
+			0)
+		(void)shutdown(fd, SHUT_WR);
+	/* What is left unread resets the connection, and takes the answer with
+	 * it. */
+	while (recv(fd, dropped, sizeof(dropped), MSG_DONTWAIT) ==
+		(ssize_t)sizeof(dropped))
+		;
+	(void)close(fd);
+}
+
 static void let_in(struct server *s, struct lws *wsi)
 {
 	int listener = (int)(intptr_t)lws_get_socket_fd(wsi);
@@ -119,27 +169,38 @@ static void let_in(struct server *s, struct lws *wsi)
 		if (listen_accept(listener, &client, s->next_address) !=
 			LISTEN_CLIENT)
 			return;
+		if (!access_enter(s->feed, s->next_address)) {
+			turn_away(s, client);
+			continue;
+		}
+		s->entering = true;
 		fd.sockfd = client;
 		/* What it cannot take it closes. */
 		(void)lws_adopt_descriptor_vhost(s->vhost,
 			LWS_ADOPT_SOCKET | LWS_ADOPT_ALLOW_SSL, fd, "http",
 			NULL);
+		if (s->entering)
+			access_leave(s->feed, s->next_address);
+		s->entering = false;
 	}
 }
 
 static int adopted(struct server *s, struct lws *wsi, struct conn *c)
 {
-	if (s->stopping || !conn_open(c, s->feed, wsi, s->next_address))
+	if (s->stopping)
 		return -1;
+	conn_open(c, s->feed, wsi, s->next_address);
+	s->entering = false;
 	lws_dll2_add_tail(&c->all, &s->conns);
 	return 0;
 }
 
 static int gone(struct server *s, struct conn *c)
 {
-	if (c == NULL)
+	if (c == NULL || c->wsi == NULL)
 		return 0;
 	lws_dll2_remove(&c->all);
+	access_leave(s->feed, c->address);
 	conn_close(c);
 	if (s->stopping && s->conns.count == 0)
 		s->done = true;
@@ -162,6 +223,9 @@ static int on_http(struct lws *wsi, enum lws_callback_reasons reason,
 		return conn_write(c) ? 0 : -1;
 	case LWS_CALLBACK_RAW_CLOSE:
 		return gone(s, c);
+	case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS:
+		/* Of whatever it was given libwebsockets has loaded nothing. */
+		return tls_setup(user, &s->feed->config.tls, &s->tls) ? 0 : -1;
 	default:
 		return 0;
 	}
@@ -243,6 +307,22 @@ static bool no_loop(struct err *e, const char *what)
 		"libwebsockets cannot %s; its own lines are above", what);
 }
 
+/* TLS is libwebsockets' to speak, and ours to set up (feed/tls.h). HTTP/2 is
+ * not served: its name is not offered. */
+static bool make_host(
+	struct server *s, struct lws_context_creation_info *info, struct err *e)
+{
+	info->vhost_name = "feed";
+	info->alpn = "http/1.1";
+	if (s->feed->config.tls.cert[0] != '\0')
+		info->options |= LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX;
+	s->vhost = lws_create_vhost(s->context, info);
+	if (s->vhost == NULL && s->tls.code != ERR_NONE)
+		*e = s->tls;
+	return s->vhost != NULL ||
+	       (s->tls.code == ERR_NONE && no_loop(e, "make its host"));
+}
+
 static bool make_loop(struct server *s, struct err *e)
 {
 	struct lws_context_creation_info info = {0};
@@ -252,14 +332,14 @@ static bool make_loop(struct server *s, struct err *e)
 	info.protocols = PROTOCOLS;
 	info.user = s;
 	info.options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS;
+	if (s->feed->config.tls.cert[0] != '\0')
+		info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
 	info.pt_serv_buf_size = READ_BYTES;
 	info.timeout_secs = 5; /* of a TLS handshake */
 	s->context = lws_create_context(&info);
 	if (s->context == NULL)
 		return no_loop(e, "start");
-	info.vhost_name = "feed";
-	s->vhost = lws_create_vhost(s->context, &info);
-	return s->vhost != NULL || no_loop(e, "make its host");
+	return make_host(s, &info, e);
 }
 
 static bool adopt_file(
@@ -280,8 +360,9 @@ static bool open_all(struct server *s, struct err *e)
 	sigset_t ends;
 	int fd;
 
-	if (!limit_files(s->feed, e) || !make_loop(s, e) ||
-		!listen_open(l, &fd, e) || !adopt_file(s, fd, &s->listener, e))
+	if (!access_check(s->feed, e) || !limit_files(s->feed, e) ||
+		!make_loop(s, e) || !listen_open(l, &fd, e) ||
+		!adopt_file(s, fd, &s->listener, e))
 		return false;
 	(void)sigemptyset(&ends);
 	(void)sigaddset(&ends, SIGTERM);

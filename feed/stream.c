@@ -95,7 +95,11 @@ bool stream_alive(struct stream *s)
 	if (s->said_close || now - s->heard_ms > STREAM_SILENT_MS ||
 		stream_stuck_ms(s) > STREAM_SILENT_MS)
 		return false;
+	if (now - s->heard_ms < STREAM_ASK_MS ||
+		now - s->asked_ms < STREAM_ASK_MS)
+		return true;
 	s->ask = true;
+	s->asked_ms = now;
 	stream_wake(s);
 	return true;
 }

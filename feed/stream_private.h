@@ -8,7 +8,8 @@
 #include "feed/frame.h"
 #include "feed/stream.h"
 
-#define STREAM_ASK_S     20    /* how often a client is pinged */
+#define STREAM_LOOK_S    2     /* how often it is looked at, */
+#define STREAM_ASK_MS    20000 /* and pinged when it is silent */
 #define STREAM_SILENT_MS 60000 /* without a sign of life: it is dead */
 #define STREAM_PARTS     64u   /* frames of a message */
 
@@ -28,6 +29,7 @@ struct stream {
 	unsigned parts;
 	struct text message;
 	int64_t heard_ms; /* of a clock that does not jump */
+	int64_t asked_ms;
 	int64_t given_ms; /* since when OUT is there to be taken; 0: it is not */
 };
 
@@ -43,7 +45,7 @@ bool stream_fill(struct stream *s, struct text *out);
 /* Takes what it can of the N bytes at P, in place, and returns how many. */
 size_t stream_take(struct stream *s, char *p, size_t n);
 
-/* Each STREAM_ASK_S. False: the client is dead. */
+/* Each STREAM_LOOK_S. False: the client is dead. */
 bool stream_alive(struct stream *s);
 
 #endif

@@ -299,9 +299,16 @@ static void test_talk(void **state)
 	p.say = "x";
 	assert_sent(&p, STR("\x8A\x04ping\x81\x01x"));
 	assert_true(stream_alive(p.s));
+	assert_sent(&p, STR(""));
+	p.s->heard_ms -= STREAM_ASK_MS;
+	assert_true(stream_alive(p.s));
 	assert_sent(&p, STR("\x89\x00"));
+	assert_true(stream_alive(p.s));
+	assert_sent(&p, STR(""));
 	(void)sends(&p, 0x8A, STR(""));
 	assert_sent(&p, STR(""));
+	p.s->heard_ms -= STREAM_SILENT_MS + 1;
+	assert_false(stream_alive(p.s));
 	p.say = "never";
 	stream_close(p.s, STREAM_GOING_AWAY, "ends");
 	stream_close(p.s, STREAM_POLICY, "later");

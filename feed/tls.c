@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "feed/tls.h"
+
+#include "io/x509.h"
+
+#include <openssl/err.h>
+#include <stdio.h>
+
+/* Forward secrecy and authenticated encryption; TLS 1.3 has no others. */
+#define CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20"
+/* Intermediate CAs between client_ca and a client. */
+#define DEPTH 4
+
+/* The newest that OpenSSL has to say; its queue is then empty. */
+static bool cannot(
+	struct err *e, const char *key, const char *what, const char *path)
+{
+	const char *why = ERR_reason_error_string(ERR_peek_last_error());
+
+	(void)err_set(e, ERR_INPUT, "cannot %s %.160s: %s", what, path,
+		why != NULL ? why : "unknown");
+	(void)err_at(e, "tls.%s", key);
+	ERR_clear_error();
+	return false;
+}
+
+static bool load_own(SSL_CTX *ctx, const struct config_tls *t, struct err *e)
+{
+	SSL_CTX_set_default_passwd_cb(ctx, x509_no_passphrase);
+	if (SSL_CTX_use_certificate_chain_file(ctx, t->cert) != 1)
+		return cannot(e, "cert", "use the certificate", t->cert);
+	if (SSL_CTX_use_PrivateKey_file(ctx, t->key, SSL_FILETYPE_PEM) != 1)
+		return cannot(e, "key", "use the key", t->key);
+	return SSL_CTX_check_private_key(ctx) == 1 ||
+	       cannot(e, "key", "use with this certificate the key", t->key);
+}
+
+/* A client may show a certificate; one that client_ca has not signed ends the
+ * handshake. */
+static bool load_clients(
+	SSL_CTX *ctx, const struct config_tls *t, struct err *e)
+{
+	STACK_OF(X509_NAME) *names;
+
+	if (t->client_ca[0] == '\0') {
+		SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
+		return true;
+	}
+	names = SSL_load_client_CA_file(t->client_ca);
+	if (names == NULL || SSL_CTX_load_verify_file(ctx, t->client_ca) != 1) {
+		sk_X509_NAME_pop_free(names, X509_NAME_free);
+		return cannot(e, "client_ca", "use the CA", t->client_ca);
+	}
+	SSL_CTX_set_client_CA_list(ctx, names);
+	/* Not libwebsockets' own function, which takes what OpenSSL refused
+	 * when nobody says otherwise. */
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_verify_depth(ctx, DEPTH);
+	return true;
+}
+
+bool tls_setup(SSL_CTX *ctx, const struct config_tls *t, struct err *e)
+{
+	ERR_clear_error();
+	/* A session that is resumed would not be verified again. */
+	(void)SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	(void)SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET |
+					       SSL_OP_NO_RENEGOTIATION |
+					       SSL_OP_NO_COMPRESSION);
+	if (SSL_CTX_set_num_tickets(ctx, 0) != 1 ||
+		SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1 ||
+		SSL_CTX_set_cipher_list(ctx, CIPHERS) != 1)
+		return cannot(e, "cert", "set TLS up for", t->cert);
+	return load_own(ctx, t, e) && load_clients(ctx, t, e);
+}
+
+void tls_client(SSL *ssl, struct tls_client *out)
+{
+	struct x509_names names;
+	struct certificate c;
+	X509 *x = ssl != NULL ? SSL_get0_peer_certificate(ssl) : NULL;
+
+	*out = (struct tls_client){0};
+	if (x == NULL || SSL_get_verify_result(ssl) != X509_V_OK ||
+		!x509_read(x, &c, NULL))
+		return;
+	x509_names(x, &names);
+	memcpy(out->fingerprint, c.fingerprint, sizeof(out->fingerprint));
+	(void)snprintf(out->name, sizeof(out->name), "%.63s", names.cn);
+	out->shown = true;
+}
