@@ -195,6 +195,9 @@ static void send_upgrade(struct conn *c)
 	reply_upgrade(&c->out, accept);
 	c->state = CONN_STREAM;
 	set_timer(c, STREAM_LOOK_S);
+	/* What waits in the kernel for one who does not read is bounded. */
+	(void)setsockopt(lws_get_socket_fd(c->wsi), SOL_SOCKET, SO_SNDBUF,
+		&(int){STREAM_KERNEL_BYTES}, sizeof(int));
 	wake(c);
 }
 
@@ -233,10 +236,14 @@ static void answer_request(struct conn *c)
 	if (access_judge(c->feed, &x->head, ssl != NULL ? &client : NULL,
 		    &x->ask, &x->id, &x->answer))
 		route_answer(c->feed, &x->ask, &x->answer);
-	if (x->answer.stream != NULL)
-		send_upgrade(c);
-	else
+	if (x->answer.stream == NULL) {
 		send_answer(c);
+		return;
+	}
+	send_upgrade(c);
+	/* Frames may have come in one piece with the request. */
+	if (c->state == CONN_STREAM)
+		read_stream(c);
 }
 
 /* The head is there: of what length is the body? */

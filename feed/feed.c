@@ -27,7 +27,8 @@ bool feed_open(
 	f->started_s = (int64_t)time(NULL);
 	if (!watch_open(config->state, config->metrics.top, &f->watch, e) ||
 		!roster_open(config->state, &f->roster, e) ||
-		!access_open(config, &f->access, e)) {
+		!access_open(config, &f->access, e) ||
+		!tail_new(f->watch, &f->tail, e)) {
 		feed_close(&f);
 		return false;
 	}
@@ -40,6 +41,7 @@ void feed_close(struct feed **f)
 {
 	if (*f == NULL)
 		return;
+	tail_free(&(*f)->tail);
 	watch_close(&(*f)->watch);
 	roster_close(&(*f)->roster);
 	access_close(&(*f)->access);
@@ -52,6 +54,8 @@ void feed_second(struct feed *f, int64_t now_s, int64_t now_ms)
 	enum broker_state before = f->watch->meter.state;
 
 	roster_look(f->roster);
+	/* The meter may be replaced: what was written last into it is read. */
+	(void)tail_read(f->tail, (struct tail_now){now_s, now_ms});
 	if (watch_look(f->watch, now_s, now_ms) != WATCH_SAME ||
 		f->watch->meter.state != before)
 		say_broker(&f->watch->meter);
@@ -62,4 +66,28 @@ bool feed_step(struct feed *f)
 {
 	return watch_step(f->watch) ||
 	       credentials_step(&f->credentials, f->roster);
+}
+
+struct tail_now feed_now(void)
+{
+	struct timespec s = {0, 0}, ms = {0, 0};
+
+	(void)clock_gettime(CLOCK_REALTIME, &s);
+	(void)clock_gettime(CLOCK_MONOTONIC, &ms);
+	return (struct tail_now){(int64_t)s.tv_sec,
+		(int64_t)ms.tv_sec * 1000 + ms.tv_nsec / 1000000};
+}
+
+unsigned feed_beat(struct feed *f)
+{
+	struct tail_now now = feed_now();
+	bool more = tail_read(f->tail, now);
+	unsigned turns = tail_wake(f->tail, now);
+
+	/* As long as the turns take, others have theirs. */
+	if (turns != 0)
+		return 1 + turns / 4;
+	if (more)
+		return 1;
+	return f->tail->clients != NULL ? TAIL_BEAT_MS : 1000;
 }

@@ -10,6 +10,7 @@
 #include "feed/credentials.h"
 #include "feed/metrics.h"
 #include "feed/roster.h"
+#include "feed/tail.h"
 #include "feed/watch.h"
 
 struct access;
@@ -23,6 +24,7 @@ struct feed {
 	struct access *access; /* who may ask; never NULL */
 	struct credentials credentials;
 	struct metrics metrics;
+	struct tail *tail;     /* of it; never NULL */
 	struct server *server; /* NULL: it does not serve yet, or no more */
 };
 
@@ -38,5 +40,11 @@ void feed_second(struct feed *f, int64_t now_s, int64_t now_ms);
 /* Some ANSWER_STEP_MS of work that is left. True: more is, and the loop comes
  * back after it has served others. */
 bool feed_step(struct feed *f);
+
+/* What is new goes to those who tail. Returns in how many ms it is to be called
+ * again. */
+unsigned feed_beat(struct feed *f);
+
+struct tail_now feed_now(void);
 
 #endif

@@ -2,11 +2,13 @@
 #include "feed/route.h"
 
 #include "feed/api_health.h"
+#include "feed/api_tail.h"
 #include "feed/metrics.h"
 
 /* Patterns that a path could match twice do not exist: the first one wins. */
 const struct route ROUTES[] = {
 	{ASK_GET, "/api/v1/health", RIGHT_NONE, api_health},
+	{ASK_GET, "/api/v1/tail", RIGHT_READ, api_tail},
 	{ASK_GET, "/metrics", RIGHT_READ, metrics_answer},
 	{ASK_OTHER, NULL, RIGHT_NONE, NULL},
 };

@@ -33,7 +33,7 @@ struct server {
 	struct lws_context *context;
 	struct lws_vhost *vhost;
 	struct lws *listener, *signals; /* NULL: closed */
-	lws_sorted_usec_list_t second, step, stop;
+	lws_sorted_usec_list_t second, step, beat, stop;
 	lws_dll2_owner_t conns;
 	uint8_t next_address[16]; /* of the client that is being let in */
 	bool entering;            /* it is counted, and nobody's yet */
@@ -84,6 +84,19 @@ static void on_second(lws_sorted_usec_list_t *sul)
 	tell_turned_away(s, now_ms(CLOCK_MONOTONIC));
 	lws_sul_schedule(s->context, 0, &s->second, on_second, LWS_US_PER_SEC);
 	lws_sul_schedule(s->context, 0, &s->step, on_step, 1);
+}
+
+static void on_beat(lws_sorted_usec_list_t *sul)
+{
+	struct server *s = OWNER_OF(sul, struct server, beat);
+
+	lws_sul_schedule(s->context, 0, &s->beat, on_beat,
+		(lws_usec_t)feed_beat(s->feed) * LWS_US_PER_MS);
+}
+
+void server_beat(struct server *s)
+{
+	lws_sul_schedule(s->context, 0, &s->beat, on_beat, 1);
 }
 
 /* -------------------------------------------------------------------- stopping */
@@ -415,6 +428,7 @@ struct server_clients server_clients(const struct server *s)
 bool server_run(struct server *s, struct err *e)
 {
 	lws_sul_schedule(s->context, 0, &s->second, on_second, 1);
+	server_beat(s);
 	while (!s->done) {
 		if (lws_service(s->context, 0) < 0)
 			return no_loop(e, "go on");
@@ -430,6 +444,7 @@ void server_close(struct server **s)
 	if ((*s)->context != NULL) {
 		lws_sul_cancel(&(*s)->second);
 		lws_sul_cancel(&(*s)->step);
+		lws_sul_cancel(&(*s)->beat);
 		lws_sul_cancel(&(*s)->stop);
 		lws_context_destroy((*s)->context);
 	}

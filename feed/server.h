@@ -30,6 +30,9 @@ struct server_clients server_clients(const struct server *s);
  * under way is done, for some seconds at most. */
 MUST bool server_run(struct server *s, struct err *e);
 
+/* feed_beat is to be called now: somebody waits for it. */
+void server_beat(struct server *s);
+
 void server_close(struct server **s);
 
 #endif

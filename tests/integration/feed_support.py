@@ -172,10 +172,15 @@ class Feed(harness.Logged):
         more.setdefault("Content_Type", "application/json")
         return self.ask("POST", path, body=body, **more)
 
-    def raw(self, timeout=harness.DEADLINE_S):
-        """A socket to it, TLS included; the caller closes it."""
+    def raw(self, timeout=harness.DEADLINE_S, receive=None):
+        """A socket to it, TLS included; the caller closes it. RECEIVE: bytes
+        that the kernel takes for it while it does not read."""
         host = self.host.strip("[]")
-        s = socket.create_connection((host, self.port), timeout=timeout)
+        s = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        s.settimeout(timeout)
+        if receive is not None:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
+        s.connect((host, self.port))
         if self.tls is None:
             return s
         return self.tls.wrap_socket(s, server_hostname=host)

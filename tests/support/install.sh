@@ -25,7 +25,8 @@ build_packages=(
 test_packages=(
 	ninja-build clang clang-tidy clang-format libclang-rt-14-dev llvm
 	cppcheck valgrind gcovr shellcheck binutils
-	python3 python3-pytest python3-pytest-xdist python3-paho-mqtt python3-jsonschema jq
+	python3 python3-pytest python3-pytest-xdist python3-paho-mqtt python3-jsonschema
+	python3-websocket jq
 	openssl sqlite3 util-linux
 	# the manual page is read as people read it
 	man-db groff-base

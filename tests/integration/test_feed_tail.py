@@ -1,0 +1,448 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Scenario: programs tail a fleet over a WebSocket while devices connect, are
+refused, send, and the broker and the feed are stopped, killed and begun anew;
+some read slowly, not at all, or send what no client may send.
+
+Question: does each get every event that it asked for, once, in order, with the
+members of `weir tail --json`, and the counters of `weir usage --json`? Is what
+it could not get told? Is it refused before the upgrade when it asks for what
+there is not? Does it end with the right code?
+
+Expected: yes; and nobody else notices one that is stuck.
+"""
+
+import contextlib
+import json
+import re
+import signal
+import struct
+
+import pytest
+
+import feed_support
+from clients import Closed
+from harness import Broker, eventually
+from tail_clients import (BINARY, CLOSE, CONTINUED, PING, PONG, TEXT, Ended,
+                          RawTail, Tail)
+
+
+@pytest.fixture
+def tail(closing):
+    return lambda *a, **k: closing(Tail(*a, **k))
+
+
+@pytest.fixture
+def raw(closing):
+    return lambda *a, **k: closing(RawTail(*a, **k))
+
+
+@pytest.fixture
+def own_feed(own_fleet):
+    with feed_support.Feed(own_fleet) as f:
+        yield f
+
+
+def past(fleet, *args):
+    """What `weir tail` tells of what has been."""
+    return [json.loads(x) for x in fleet.weir(
+        "--json", "tail", "--no-follow", "-n", "all", *args).splitlines()]
+
+
+# -------------------------------------------------------------------- events
+
+
+def test_follows(fleet, broker, feed, wire, tail):
+    d, other = fleet.device("meter"), fleet.device("sensor")
+    t = tail(feed, device=d)
+    assert t.hello["broker"] == "running"
+    assert t.hello["unseen_devices"] == [d.id]
+    w = wire(broker, d).admitted()
+    came = t.event(type="connect", device=d.id, text=d.id, reason=None)
+    assert came["class"] == "meter" and came["address"] == "127.0.0.1"
+    w.publish(f"m/{d}/up")  # allowed: no event
+    wire(broker, other).admitted().publish("m/x/up", b"x", 1)  # another's
+    w.publish("m/other/up", b"x", 1)
+    t.event(type="refusal", action="publish", reason="no_rule", qos=1,
+            text="m/other/up", value=0)
+    w.disconnect()
+    t.event(type="disconnect", device=d.id)
+    fleet.weir("suspend", d, "--wait", "5s")
+    t.event(type="status", device=d.id)
+
+
+def test_same_as_weir_tail(fleet, broker, feed, wire, tail):
+    """Every member of every event, in the same order."""
+    d = fleet.device("worker")
+    t = tail(feed, device=d)
+    for i in range(5):
+        w = wire(broker, d).admitted(client_id=f"{d}/{i}")
+        w.subscribe("#", 0)
+        w.publish(f"x/\u00e4/{i}", b"x")
+        w.publish("y" * 200, b"x")
+        w.disconnect()
+    fleet.weir("suspend", d, "--wait", "5s")
+    for event in past(fleet, "--device", d):
+        got = t.event()
+        assert got == event
+        assert list(got) == list(event)
+    mixed, want = tail(feed, last=4096), past(fleet)
+    assert [mixed.event() for _ in want] == want
+
+
+def test_filters(fleet, broker, feed, wire, tail):
+    d, other = fleet.device("meter"), fleet.device("sensor")
+    tails = {
+        "events": tail(feed, events="refusal,disconnect", device=d),
+        "reason": tail(feed, reason="size", device=f"{other},{d}"),
+        "class": tail(feed, events="connect", **{"class": "sensor"}),
+    }
+    for x in (d, other):
+        w = wire(broker, x).admitted()
+        w.publish("m/none/up", b"x", 1)
+        w.publish(f"m/{x}/small", b"s" * 17, 1)
+        w.disconnect()
+    for reason in ("no_rule", "size"):
+        tails["events"].event(type="refusal", reason=reason, device=d.id)
+    tails["events"].event(type="disconnect", device=d.id)
+    tails["reason"].event(type="refusal", device=d.id, text=f"m/{d}/small")
+    tails["class"].event(type="connect", device=other.id)
+    # The newest that fit, in the order they happened.
+    t = tail(feed, last=2, device=d, events="refusal")
+    assert [t.event()["reason"] for _ in range(2)] == ["no_rule", "size"]
+
+
+def test_nothing_is_lost_for_who_keeps_up(fleet, broker, feed, wire, tail):
+    d = fleet.device("meter")
+    t = tail(feed, device=d)
+    w = wire(broker, d).admitted()
+    t.event(type="connect")
+    for i in range(100):
+        again = wire(broker, d).admitted()
+        t.event(type="takeover")
+        t.event(type="connect")
+        t.event(type="disconnect")
+        if i % 10 == 0:
+            again.ping()
+    assert past(fleet, "--device", d)[-1]["type"] == "disconnect"
+    with contextlib.suppress(Closed):
+        w.close()
+
+
+# ------------------------------------------------------------------ counters
+
+
+def numbers(fleet, id):
+    told = json.loads(fleet.weir("--json", "usage", id))
+    return {k: told[k] for k in told
+            if k not in ("broker", "class_median", "refusals", "last_address",
+                         "last_connect", "last_refusal")}
+
+
+def test_counters(fleet, broker, feed, wire, tail):
+    d, other = fleet.device("meter"), fleet.device("sensor")
+    for x in (d, other):
+        wire(broker, x).admitted().disconnect()
+    t = tail(feed, events="none", counters="1s")
+    said = {}
+    for x in (d, other):
+        want = numbers(fleet, x)
+        while {k: said.get(x.id, {}).get(k) for k in want} != want:
+            said.update(t.round())
+        assert set(said[x.id]) == set(want) | {"type"}
+    # From now on what changes, and only that.
+    w = wire(broker, d).admitted()
+    for i in range(7):
+        w.publish(f"m/{d}/up", b"x" * i)
+    w.disconnect()
+    want = numbers(fleet, d)
+    got = None
+    while got is None or {k: got[k] for k in want} != want:
+        told = t.round()
+        assert other.id not in told
+        got = told.get(d.id, got)
+
+
+def test_counters_of_some(fleet, broker, feed, wire, tail):
+    d, other = fleet.device("meter"), fleet.device("strict")
+    tails = {d.id: tail(feed, counters="1s", events="none", device=d),
+             other.id: tail(feed, counters="1s", events="none",
+                            **{"class": "strict"})}
+    for x in (d, other):
+        wire(broker, x).admitted()
+    for id, t in tails.items():
+        while not (got := t.round()):
+            pass
+        assert set(got) == {id}
+
+
+# ------------------------------------------------------------ broker and feed
+
+
+def test_broker_restarts(own_fleet, own_feed, wire, tail):
+    d = own_fleet.device("meter")
+    t = tail(own_feed)
+    assert t.hello["broker"] == "never_ran"
+    with Broker(own_fleet) as b:
+        t.next("broker", state="running", generation=1)
+        t.event(type="policy")
+        wire(b, d).admitted()
+        t.event(type="connect", device=d.id)
+        b.kill()
+        t.next("broker", state="stopped", generation=1, new_meter=False)
+        b.start()
+        t.next("broker", state="running", generation=2, new_meter=False)
+        t.event(type="policy")
+        wire(b, d).admitted()
+        t.event(type="connect", device=d.id)
+
+
+def test_meter_begun_anew(own_fleet, own_feed, wire, tail):
+    d = own_fleet.device("meter")
+    with Broker(own_fleet) as b:
+        t = tail(own_feed, counters="1s")
+        while (got := t.read())["type"] != "event":
+            assert got["type"] in ("round", "broker")
+        wire(b, d).admitted()
+        while (got := t.read())["type"] != "counters":
+            pass
+        assert got["device"] == d.id
+        b.kill()
+        path = own_fleet.state / "meter" / "meter.seg"
+        path.rename(path.with_name("old"))
+        while (got := t.read()).get("state") != "never_ran":
+            pass
+        assert got["new_meter"]
+        b.start()
+        other = own_fleet.device("meter")
+        wire(b, other).admitted()
+        events, device = [], None
+        while device is None or len(events) < 2:
+            got = t.read()
+            if got["type"] == "event":
+                events.append(got["event"]["type"])
+            elif got["type"] == "counters":
+                device = got["device"]
+        assert events == ["policy", "connect"]
+        assert device == other.id
+
+
+@pytest.mark.parametrize("stop", ["stop", "kill"])
+def test_feed_comes_back(own_fleet, own_broker, own_feed, wire, tail, stop):
+    """Who has the cursor of the last message goes on behind it."""
+    d = own_fleet.device("meter")
+    t = tail(own_feed, device=d)
+    w = wire(own_broker, d).admitted()
+    cursor = t.next("event")["cursor"]
+    for i in range(20 if stop == "kill" else 3):
+        if stop == "kill":
+            own_feed.kill()
+            assert t.ended() is None
+        else:
+            own_feed.process.send_signal(signal.SIGTERM)
+            assert t.ended() == 1001  # going away
+            t.close()
+            assert own_feed.end() == 0
+        # What happens while nobody looks.
+        w.publish(f"none/{i}", b"x", 1)
+        own_feed.start()
+        t = tail(own_feed, device=d, after=cursor)
+        got = t.next("event")
+        assert got["event"]["text"] == f"none/{i}"
+        cursor = got["cursor"]
+
+
+def test_resumes_at_hello_and_heartbeat(own_fleet, own_broker, own_feed, wire,
+                                        tail):
+    """Before anything has come, too."""
+    d = own_fleet.device("meter")
+    t = tail(own_feed)
+    cursor = t.hello["cursor"] or eventually(
+        "an event", lambda: tail(own_feed).hello["cursor"])
+    own_feed.kill()
+    wire(own_broker, d).admitted()
+    own_feed.start()
+    t = tail(own_feed, after=cursor)
+    while (got := t.event())["type"] != "connect":
+        assert got["type"] == "policy"
+    # A cursor of nowhere: what there is, and that it is not all.
+    t = tail(own_feed, after="5-77")
+    assert t.next("missed", by="client")["events"] is None
+    assert t.event()["type"] == "policy"
+
+
+# ------------------------------------------------------------- who is refused
+
+
+@pytest.mark.parametrize("query,place,says", [
+    ("events=refusals", "events", "no type of event"),
+    ("events=none", "events", "neither events nor counters"),
+    ("reason=no-rule", "reason", "no reason"),
+    ("reason=no_rule&events=connect", "reason", "refusal and observed"),
+    ("device=a%2Fb", "device", "cannot be the name"),
+    ("class=%C3%A4", "class", "cannot be the name"),
+    ("counters=0s", "counters", "between 1s and 60s"),
+    ("counters=1", "counters", ""),
+    ("last=4097", "last", "whole number"),
+    ("after=x", "after", "no cursor"),
+    ("after=1-2&last=1", "after", "not both"),
+    ("colour=red", None, "colour"),
+    ("events=connect&events=refusal", None, "events"),
+])
+def test_refused_arguments(feed, query, place, says):
+    got = feed.get(f"/api/v1/tail?{query}", Connection="Upgrade",
+                   Upgrade="websocket", Sec_WebSocket_Version="13",
+                   Sec_WebSocket_Key="AAAAAAAAAAAAAAAAAAAAAA==")
+    assert got.status == 400
+    assert says in got.detail()
+    if place is not None:
+        assert got.json()["place"] == place
+
+
+@pytest.mark.parametrize("headers,status", [
+    ({"Upgrade": None}, 426),
+    ({"Upgrade": "h2c"}, 426),
+    ({"Connection": "keep-alive"}, 426),
+    ({"Sec_WebSocket_Version": "8"}, 426),
+    ({"Sec_WebSocket_Version": None}, 426),
+    ({"Sec_WebSocket_Key": None}, 400),
+    ({"Sec_WebSocket_Key": "AAAA"}, 400),
+    ({"Sec_WebSocket_Key": "!" * 22 + "=="}, 400),
+])
+def test_refused_handshakes(feed, raw, headers, status):
+    c = raw(feed, **headers)
+    assert c.status == status, c.head
+    assert "application/problem+json" in c.head
+    if status == 426:
+        assert re.search(r"(?i)^Upgrade: websocket\r?$", c.head, re.M)
+
+
+def test_other_methods(feed):
+    assert feed.post("/api/v1/tail", {}).status == 405
+    assert feed.get("/api/v1/tail").status == 426
+
+
+def test_no_extension(feed, raw):
+    """Compression would take memory for each client, and is not spoken."""
+    c = raw(feed, Sec_WebSocket_Extensions="permessage-deflate",
+            Sec_WebSocket_Protocol="mqtt")
+    assert c.status == 101
+    assert "sec-websocket-extensions" not in c.head.lower()
+    assert "sec-websocket-protocol" not in c.head.lower()
+    assert c.message()["type"] == "hello"
+
+
+# ------------------------------------------------------ what the client sends
+
+
+@pytest.mark.parametrize("first,data,more,code", [
+    (0x80 | TEXT, b"hello", {}, 1003),
+    (0x80 | BINARY, b"\0" * 100, {}, 1003),
+    (TEXT, b"a", {}, 1003),  # a first fragment
+    (0x80 | TEXT, b"", {}, 1003),
+    (0x80 | CONTINUED, b"a", {}, 1002),
+    (0x80 | TEXT, b"hello", {"mask": None}, 1002),
+    (0x80 | PING, b"", {"mask": None}, 1002),
+    (PING, b"", {}, 1002),  # in fragments
+    (0x80 | PING, b"x" * 126, {}, 1002),
+    (0xC0 | PING, b"", {}, 1002),  # a reserved bit
+    (0x90 | TEXT, b"", {}, 1002),
+    (0x83, b"", {}, 1002),
+    (0x8B, b"", {}, 1002),
+    (0x80 | CLOSE, b"\x03", {}, 1002),
+    (0x80 | CLOSE, struct.pack("!H", 999), {}, 1002),
+    (0x80 | CLOSE, struct.pack("!H", 1005), {}, 1002),
+    (0x80 | CLOSE, struct.pack("!H", 5000), {}, 1002),
+    # More than there can be in the world.
+    (0x80 | BINARY, b"x", {"length": b"\xff" + b"\x7f" + b"\xff" * 7}, None),
+    (0x80 | BINARY, b"x", {"length": b"\xff" * 9}, None),
+])
+def test_abuse(feed, raw, first, data, more, code):
+    c = raw(feed)
+    assert c.message()["type"] == "hello"
+    c.send(first, data, **more)
+    got = c.ended()
+    assert got == code if code else got in (1002, 1003, 1009), got
+    assert feed.ok("/api/v1/health")["status"] == "ok"
+
+
+def test_pings_are_answered(feed, raw):
+    c = raw(feed)
+    c.message()
+    c.send(0x80 | PING, b"are you there")
+    first, data = c.frame()
+    assert (first, data) == (0x80 | PONG, b"are you there")
+    c.send(0x80 | PONG, b"unasked for")  # RFC 6455 §5.5.3: it may be
+    # A frame in pieces, with a pause wherever there can be one.
+    for b in b"\x89\x81\0\0\0\0a":
+        c.sock.sendall(bytes([b]))
+    assert c.frame() == (0x80 | PONG, b"a")
+    # Many at once: the last one's answer is enough.
+    c.sock.sendall(b"".join(b"\x89\x81\0\0\0\0" + bytes([i])
+                            for i in range(256)))
+    while (got := c.frame()) != (0x80 | PONG, b"\xff"):
+        assert got[0] == 0x80 | PONG
+
+
+def test_frames_at_once(feed, raw):
+    """They may come in one piece with the request."""
+    c = raw(feed, behind=b"\x89\x81\0\0\0\0a")
+    got = [c.frame() for _ in range(2)]
+    assert (0x80 | PONG, b"a") in got
+
+
+def test_closes_as_it_is_told(feed, raw):
+    c = raw(feed)
+    c.message()
+    c.send(0x80 | CLOSE, struct.pack("!H", 1000) + b"bye")
+    with pytest.raises(Ended) as e:
+        c.message()
+    assert e.value.code == 1000
+    assert c.sock.recv(1) == b""
+
+
+# ---------------------------------------------------------------- many, slow
+
+
+def memory_kb(feed):
+    text = open(f"/proc/{feed.process.pid}/status", encoding="ascii").read()
+    return int(re.search(r"VmRSS:\s+(\d+) kB", text)[1])
+
+
+def test_stuck_ones_are_nobody_elses_business(own_fleet, own_broker, own_feed,
+                                              tail, raw):
+    """Twenty that never read, while more happens than is kept, and one that
+    does. What they cost is bounded, the one gets all, and one of them, when it
+    reads after all, is told what it has missed."""
+    ids = "\n".join(str(own_fleet.device("meter", cert=None))
+                    for _ in range(60))
+    happened = 0
+
+    def happen():
+        nonlocal happened
+        action = "quarantine" if happened // 60 % 2 else "suspend"
+        done = own_fleet.run(action, "-", stdin=ids)
+        assert done.returncode == 0, done.stderr
+        for _ in range(60):
+            reads.event(type="status")
+        happened += 60
+
+    reads = tail(own_feed, events="status")
+    for _ in range(20):
+        happen()
+    before = memory_kb(own_feed)
+    stuck = [raw(own_feed, path="/api/v1/tail?events=status&last=4096",
+                 receive=4096) for _ in range(20)]
+    while happened < 6000:
+        happen()
+    # 36 KiB that wait in each, and as much again that libwebsockets has copied.
+    assert memory_kb(own_feed) < before + 20 * 128 + 4096
+    got = missed = 0
+    assert stuck[0].message()["type"] == "hello"
+    while got + missed < happened:
+        m = stuck[0].message()
+        got += m["type"] == "event"
+        missed += m["events"] if m["type"] == "missed" else 0
+    assert got + missed == happened and missed > 0
+    happen()
+    assert stuck[0].message()["type"] == "event"
