@@ -128,6 +128,17 @@ static bool wrong(struct err *e, const char *place, const char *message)
 	return err_at(e, "%s", place);
 }
 
+bool config_complete(struct feed_config *c, struct err *e)
+{
+	int n;
+
+	if (c->meter[0] != '\0')
+		return true;
+	n = snprintf(c->meter, sizeof(c->meter), "%s/" SEGMENT_FILE, c->state);
+	return (n > 0 && (size_t)n < sizeof(c->meter)) ||
+	       wrong(e, "state", "the path is too long");
+}
+
 bool config_check(const struct feed_config *c, struct err *e)
 {
 	const struct config_limits *l = &c->limits;

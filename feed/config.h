@@ -60,6 +60,7 @@ struct config_limits {
 
 struct feed_config {
 	char state[CONFIG_PATH_MAX];
+	char meter[CONFIG_PATH_MAX]; /* its file; "": the state directory's */
 	struct config_listen listen;
 	size_t n_hosts; /* names that a Host may have, besides the loopback's */
 	char host[CONFIG_HOSTS][CONFIG_HOST_MAX];
@@ -76,6 +77,10 @@ struct feed_config {
  */
 MUST bool config_parse(
 	struct str text, struct feed_config *c, struct errs *errs);
+
+/* Fills in what follows from other settings: the meter's path. ERR_INPUT: it is
+ * too long. */
+MUST bool config_complete(struct feed_config *c, struct err *e);
 
 /* What two settings together forbid: half of TLS, an address beyond loopback
  * without it, more for one address than in all. ERR_INPUT with its place. */

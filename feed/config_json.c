@@ -255,6 +255,11 @@ static void take_state(struct json_reader *r, const cJSON *v, void *into)
 		"the path of a directory");
 }
 
+static void take_meter(struct json_reader *r, const cJSON *v, void *into)
+{
+	read_path(r, v, ((struct feed_config *)into)->meter);
+}
+
 static void take_listen(struct json_reader *r, const cJSON *v, void *into)
 {
 	struct feed_config *c = into;
@@ -300,6 +305,7 @@ static void take_loopback(struct json_reader *r, const cJSON *v, void *into)
 
 static const struct json_key KEYS[] = {
 	{.key = "state", .take = take_state},
+	{.key = "meter", .take = take_meter},
 	{.key = "listen", .take = take_listen},
 	{.key = "hosts", .take = take_hosts},
 	{.key = "loopback_needs_token", .take = take_loopback},

@@ -25,7 +25,7 @@ bool feed_open(
 		return err_set(e, ERR_ENVIRONMENT, "out of memory");
 	f->config = *config;
 	f->started_s = (int64_t)time(NULL);
-	if (!watch_open(config->state, config->metrics.top, &f->watch, e) ||
+	if (!watch_open(config->meter, config->metrics.top, &f->watch, e) ||
 		!roster_open(config->state, &f->roster, e) ||
 		!access_open(config, &f->access, e) ||
 		!tail_new(f->watch, &f->tail, e)) {

@@ -27,6 +27,9 @@ static const char HELP[] =
 	"                          if it is there)\n"
 	"  --state DIR             the state directory ($WEIR_STATE,\n"
 	"                          " CONFIG_STATE ")\n"
+	"  --meter FILE            the broker's plugin_opt_meter "
+	"($WEIR_METER,\n"
+	"                          else meter/meter.seg there)\n"
 	"  --listen ADDRESS:PORT   where to listen (" CONFIG_LISTEN ");\n"
 	"                          port 0: one that is free\n"
 	"  --check-config          read the configuration, say what is wrong\n"
@@ -34,8 +37,8 @@ static const char HELP[] =
 	"  --version               print the version\n"
 	"  --help                  print this\n"
 	"\n"
-	"A flag counts more than the configuration, and that more than\n"
-	"$WEIR_STATE.\n"
+	"A flag counts more than the configuration, and that more than a\n"
+	"variable of the environment.\n"
 	"\n"
 	"It runs until SIGTERM or SIGINT. The log is on standard error, one\n"
 	"JSON object a line; the line of event \"listening\" has the URL.\n"
@@ -46,7 +49,7 @@ static const char HELP[] =
 /* What the command line says beside the configuration. */
 struct flags {
 	bool help, version, check;
-	const char *config, *state; /* NULL: not given */
+	const char *config, *state, *meter; /* NULL: not given */
 	bool listens;
 	struct config_listen listen;
 };
@@ -73,6 +76,9 @@ static bool take_flag(int flag, struct flags *out, struct err *e)
 	case 's':
 		out->state = optarg;
 		return true;
+	case 'm':
+		out->meter = optarg;
+		return true;
 	case 'l':
 		out->listens = true;
 		return config_listen_parse(str_from(optarg), &out->listen, e);
@@ -98,6 +104,7 @@ static bool take_flags(int argc, char **argv, struct flags *out, struct err *e)
 		{"config", required_argument, NULL, 'c'},
 		{"check-config", no_argument, NULL, 'k'},
 		{"state", required_argument, NULL, 's'},
+		{"meter", required_argument, NULL, 'm'},
 		{"listen", required_argument, NULL, 'l'},
 		{"version", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, 'h'},
@@ -173,14 +180,26 @@ static bool serve(const struct feed_config *c, struct err *e)
 
 /* ------------------------------------------------------------- configuration */
 
-static bool set_state(struct feed_config *c, const char *value,
+static bool set_path(char out[static CONFIG_PATH_MAX], const char *value,
 	const char *from, struct err *e)
 {
-	int n = snprintf(c->state, sizeof(c->state), "%s", value);
+	int n;
 
-	return (n > 0 && (size_t)n < sizeof(c->state)) ||
+	if (value == NULL)
+		return true;
+	n = snprintf(out, CONFIG_PATH_MAX, "%s", value);
+	return (n > 0 && (unsigned)n < CONFIG_PATH_MAX) ||
 	       err_set(e, ERR_INPUT, "%s takes a path of 1 to %u bytes", from,
 		       CONFIG_PATH_MAX - 1);
+}
+
+/* The variable NAME; NULL when it is unset or empty. */
+static const char *environment(const char *name)
+{
+	/* One thread: NOLINTNEXTLINE(concurrency-mt-unsafe) */
+	const char *value = getenv(name);
+
+	return value != NULL && value[0] != '\0' ? value : NULL;
 }
 
 /* Says all that is wrong with the file, but for the last, which *e gets. */
@@ -211,23 +230,22 @@ static bool read_file(const char *path, struct feed_config *c, struct err *e)
 static bool configure(const struct flags *f, struct feed_config *c,
 	const char **path, struct err *e)
 {
-	/* One thread: NOLINTNEXTLINE(concurrency-mt-unsafe) */
-	const char *state = getenv("WEIR_STATE");
-
 	config_default(c);
-	if (state != NULL && state[0] != '\0' &&
-		!set_state(c, state, "$WEIR_STATE", e))
+	if (!set_path(c->state, environment("WEIR_STATE"), "$WEIR_STATE", e) ||
+		!set_path(
+			c->meter, environment("WEIR_METER"), "$WEIR_METER", e))
 		return false;
 	*path = f->config;
 	if (*path == NULL && access(CONFIG_FILE, F_OK) == 0)
 		*path = CONFIG_FILE;
 	if (*path != NULL && !read_file(*path, c, e))
 		return false;
-	if (f->state != NULL && !set_state(c, f->state, "--state", e))
+	if (!set_path(c->state, f->state, "--state", e) ||
+		!set_path(c->meter, f->meter, "--meter", e))
 		return false;
 	if (f->listens)
 		c->listen = f->listen;
-	return config_check(c, e);
+	return config_complete(c, e) && config_check(c, e);
 }
 
 static int end(const char *path, const struct err *e)

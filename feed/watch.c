@@ -262,17 +262,10 @@ bool watch_step(struct watch *w)
 /* ---------------------------------------------------------------- open, close */
 
 bool watch_open(
-	const char *state, uint32_t top, struct watch **out, struct err *e)
+	const char *meter, uint32_t top, struct watch **out, struct err *e)
 {
 	struct watch *w = calloc(1, sizeof(*w));
-	char path[METER_WATCH_PATH];
-	int n = snprintf(path, sizeof(path), "%s/" SEGMENT_FILE, state);
 
-	if (n < 0 || (size_t)n >= sizeof(path)) {
-		watch_close(&w);
-		return err_set(e, ERR_INPUT,
-			"the path of the state directory is too long");
-	}
 	if (top > WATCH_TOP)
 		top = WATCH_TOP;
 	if (w == NULL ||
@@ -286,7 +279,7 @@ bool watch_open(
 	w->rank.cap = top;
 	w->rank.before = before;
 	w->rank.ctx = w;
-	if (!meter_watch_open(path, &w->meter, e)) {
+	if (!meter_watch_open(meter, &w->meter, e)) {
 		watch_close(&w);
 		return false;
 	}

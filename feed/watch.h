@@ -105,11 +105,11 @@ struct watch {
 	size_t guarded_size;
 };
 
-/* Opens the meter of state directory STATE, to rank TOP devices, at most
+/* Opens the meter at the path METER, to rank TOP devices, at most
  * WATCH_TOP. *out is given: watch_close. A meter that cannot be read is no
  * failure: see meter.state. False: no memory, or the path is too long. */
 MUST bool watch_open(
-	const char *state, uint32_t top, struct watch **out, struct err *e);
+	const char *meter, uint32_t top, struct watch **out, struct err *e);
 void watch_close(struct watch **w);
 
 /*

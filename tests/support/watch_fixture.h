@@ -42,7 +42,7 @@ static inline int rig_setup(void **state)
 		r->path, sizeof(r->path), "%s/meter/meter.seg", r->dir.path);
 	r->now_s = 1800000000; /* the beginning of a minute */
 	r->now_ms = 5000;
-	assert_true(watch_open(r->dir.path, WATCH_FIXTURE_TOP, &r->w, &e));
+	assert_true(watch_open(r->path, WATCH_FIXTURE_TOP, &r->w, &e));
 	*state = r;
 	return 0;
 }

@@ -14,7 +14,8 @@
 static struct guard guard;
 
 static const char WHOLE[] =
-	"{\"comment\":\"all keys\",\"state\":\"/srv/weir\","
+	"{\"comment\":\"all "
+	"keys\",\"state\":\"/srv/weir\",\"meter\":\"/run/m\","
 	"\"listen\":\"[::1]:0\",\"hosts\":[\"feed.example\",\"10.0.0.5\","
 	"\"[fd00::1]\"],\"loopback_needs_token\":true,"
 	"\"tls\":{\"cert\":\"/c\",\"key\":\"/k\",\"client_ca\":\"/a\","
@@ -42,6 +43,9 @@ static void test_whole(void **state)
 	if (!parse(WHOLE, &c, &errs))
 		fail_msg("%s: %s", errs.e[0].place, errs.e[0].msg);
 	assert_string_equal(c.state, "/srv/weir");
+	assert_string_equal(c.meter, "/run/m");
+	assert_true(config_complete(&c, &e));
+	assert_string_equal(c.meter, "/run/m");
 	assert_string_equal(c.listen.host, "::1");
 	assert_true(c.listen.ipv6 && c.listen.loopback && c.listen.port == 0);
 	assert_int_equal(c.n_hosts, 3);
@@ -75,6 +79,14 @@ static void test_default(void **state)
 	(void)state;
 	config_default(&c);
 	assert_true(config_check(&c, &e));
+	before = c;
+	assert_true(config_complete(&before, &e));
+	assert_string_equal(before.meter, "/var/lib/weir/meter/meter.seg");
+	memset(before.state, 'a', sizeof(before.state) - 1);
+	before.state[sizeof(before.state) - 1] = '\0';
+	before.meter[0] = '\0';
+	assert_false(config_complete(&before, &e));
+	assert_string_equal(e.place, "state");
 	before = c;
 	assert_true(parse("{}", &c, &errs));
 	assert_memory_equal(&c, &before, sizeof(c));

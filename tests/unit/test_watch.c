@@ -484,7 +484,7 @@ static void test_cut_short(void **state)
 
 	/* CMocka's handler of SIGBUS came after the guard's. */
 	watch_close(&r->w);
-	assert_true(watch_open(r->dir.path, TOP, &r->w, &e));
+	assert_true(watch_open(r->path, TOP, &r->w, &e));
 	rig_begin(r);
 	rig_add_many(r, 2 * WATCH_STEP);
 	rig_count(r, meter_slot_mut(r->s.mem, 2 * WATCH_STEP - 1),
@@ -544,7 +544,7 @@ static void test_bounds(void **state)
 	assert_int_equal(e.code, ERR_INPUT);
 	assert_null(w);
 	watch_close(&r->w);
-	assert_true(watch_open(r->dir.path, 0, &r->w, &e));
+	assert_true(watch_open(r->path, 0, &r->w, &e));
 	rig_begin(r);
 	rig_count(r, rig_add(r, "a", "pump"), COUNTER_WIRE_BYTES_IN, 1);
 	(void)rig_look(r, 0);
@@ -554,7 +554,7 @@ static void test_bounds(void **state)
 	assert_int_equal(r->w->minute.n_top, 0);
 	assert_int_equal(r->w->minute.all[COUNTER_WIRE_BYTES_IN], 4);
 	watch_close(&r->w);
-	assert_true(watch_open(r->dir.path, UINT32_MAX, &r->w, &e));
+	assert_true(watch_open(r->path, UINT32_MAX, &r->w, &e));
 	assert_int_equal(r->w->rank.cap, WATCH_TOP);
 }
 
