@@ -190,9 +190,12 @@ bool ask_only(
 			used += (size_t)snprintf(list + used,
 				sizeof(list) - used, "%s%s", k != 0 ? ", " : "",
 				names[k]);
-		return err_set(e, ERR_INPUT,
+		if (given.n > 64)
+			given.n = 64;
+		(void)err_set(e, ERR_INPUT,
 			"argument '%.*s' is not known here; there are: %s",
-			(int)(given.n < 64 ? given.n : 64), given.p, list);
+			STR_ARG(given), list);
+		return err_at(e, "%.*s", STR_ARG(given));
 	}
 	return true;
 }

@@ -62,7 +62,7 @@ MUST bool ask_parse(struct str target, struct ask *out, struct err *e);
 /* The argument's value; p NULL when it is not given. */
 struct str ask_arg(const struct ask *a, const char *name);
 
-/* ERR_INPUT with the name of the argument that is none of the N NAMES. */
+/* ERR_INPUT, its place the argument that is none of the N NAMES. */
 MUST bool ask_only(
 	const struct ask *a, const char *const *names, size_t n, struct err *e);
 

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "feed/route.h"
 
+#include "feed/api_classes.h"
+#include "feed/api_device.h"
+#include "feed/api_devices.h"
 #include "feed/api_health.h"
+#include "feed/api_openapi.h"
 #include "feed/api_tail.h"
 #include "feed/metrics.h"
 
@@ -10,6 +14,11 @@ const struct route ROUTES[] = {
 	{ASK_GET, "/api/v1/health", RIGHT_NONE, api_health},
 	{ASK_GET, "/api/v1/tail", RIGHT_READ, api_tail},
 	{ASK_GET, "/metrics", RIGHT_READ, metrics_answer},
+	{ASK_GET, "/api/v1/openapi.json", RIGHT_NONE, api_openapi},
+	{ASK_GET, "/api/v1/devices", RIGHT_READ, api_devices},
+	{ASK_GET, "/api/v1/devices/{id}", RIGHT_READ, api_device},
+	{ASK_GET, "/api/v1/classes", RIGHT_READ, api_classes},
+	{ASK_GET, "/api/v1/classes/{name}", RIGHT_READ, api_class},
 	{ASK_OTHER, NULL, RIGHT_NONE, NULL},
 };
 
