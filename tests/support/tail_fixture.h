@@ -62,7 +62,7 @@ static inline int setup(void **state)
 		r->path, sizeof(r->path), "%s/meter/meter.seg", r->dir.path);
 	r->now = (struct tail_now){1800000000, 5000};
 	broker_start(r);
-	assert_true(watch_open(r->dir.path, 1, &r->w, &e));
+	assert_true(watch_open(r->path, 1, &r->w, &e));
 	assert_true(tail_new(r->w, &r->t, &e));
 	look(r, 0);
 	*state = r;
