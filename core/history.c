@@ -55,8 +55,9 @@ static bool went_back(const uint64_t now[static COUNTERS],
 bool history_delta(const struct history_base *base, uint64_t segment,
 	const uint64_t now[static COUNTERS], uint64_t out[static COUNTERS])
 {
-	bool fresh = base == NULL || base->segment != segment ||
-		     (segment == 0 && went_back(now, base->counter));
+	bool fresh = base == NULL ||
+		     (base->segment == 0 ? went_back(now, base->counter)
+					 : base->segment != segment);
 	bool any = false;
 
 	for (unsigned i = 0; i < COUNTERS; i++) {

@@ -48,8 +48,9 @@ struct history_base {
 /*
  * What NOW, of a segment with identity SEGMENT, shows that BASE does not have,
  * into OUT. BASE is NULL: all of it. Another segment: all of it. The same:
- * what each counter has grown by, and nothing where one went back. A segment
- * without identity, where one went back, is another. Returns true when there
+ * what each counter has grown by, and nothing where one went back. One that had
+ * no identity (it may have got one since) is another when a counter went back.
+ * Returns true when there
  * is any.
  */
 bool history_delta(const struct history_base *base, uint64_t segment,

@@ -6,6 +6,7 @@
  *
  *          0 ┌───────────────────────────────┐
  *            │ struct meter_header           │ identity, state, load error
+ *      0xff8 │ _Atomic uint64_t              │ which segment this is
  *      4 KiB ├───────────────────────────────┤
  *            │ struct meter_outcome [256]    │ what each applied change closed
  *     32 KiB ├───────────────────────────────┤
@@ -90,6 +91,7 @@ struct meter_outcome {
 	_Atomic uint64_t device[DEVICE_ID_MAX / 8]; /* id, zero padded */
 };
 
+#define METER_IDENTITY_AT 0xff8u /* 64 bits */
 #define METER_OUTCOMES_AT 0x1000u
 #define METER_EVENTS_AT   0x8000u
 #define METER_CLASSES_AT  0x110000u
@@ -104,7 +106,7 @@ _Static_assert(offsetof(struct meter_header, applied_change) == 56, "layout");
 _Static_assert(offsetof(struct meter_header, load_error) == 112, "layout");
 _Static_assert(offsetof(struct meter_header, events) == 376, "layout");
 _Static_assert(sizeof(struct meter_header) == 432, "layout");
-_Static_assert(sizeof(struct meter_header) <= METER_OUTCOMES_AT, "layout");
+_Static_assert(sizeof(struct meter_header) <= METER_IDENTITY_AT, "layout");
 _Static_assert(sizeof(struct meter_outcome) == 80, "layout");
 _Static_assert(
 	METER_OUTCOMES_AT + METER_OUTCOMES * sizeof(struct meter_outcome) <=
@@ -127,7 +129,29 @@ static inline void count_i64(_Atomic int64_t *c, int64_t n)
 		memory_order_relaxed);
 }
 
+/*
+ * Which segment it is, of all that ever were: its counters began at zero with
+ * it, and no other's go on with them. 0: one that an old plugin has begun.
+ * What is counted against a look at it has to know.
+ */
+static inline uint64_t meter_identity(const void *mem)
+{
+	const char *at = (const char *)mem + METER_IDENTITY_AT;
+
+	return atomic_load_explicit((const _Atomic uint64_t *)(const void *)at,
+		memory_order_relaxed);
+}
+
 /* --------------------------------------------------------------- the writer */
+
+/* ID is a random number. */
+static inline void meter_identify(void *mem, uint64_t id)
+{
+	char *at = (char *)mem + METER_IDENTITY_AT;
+
+	atomic_store_explicit(
+		(_Atomic uint64_t *)(void *)at, id, memory_order_relaxed);
+}
 
 /* Makes the METER_SIZE_MIN zeroed bytes at MEM a segment; magic comes last. */
 void meter_format(void *mem);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -129,6 +130,16 @@ static bool no_room(struct err *e, const char *path)
 		reason_of(error, buf, sizeof buf));
 }
 
+/* Without random numbers, which no system that runs lacks, it goes without. */
+static void identify(void *mem)
+{
+	uint64_t id = 0;
+
+	if (meter_identity(mem) == 0 &&
+		getrandom(&id, sizeof id, 0) == (ssize_t)sizeof id)
+		meter_identify(mem, id);
+}
+
 /* Makes the fresh file a segment. Blocks come first: touching a page that the
  * disk has no room for kills the process. */
 static bool format(const char *path, struct segment *s, struct err *e)
@@ -140,6 +151,7 @@ static bool format(const char *path, struct segment *s, struct err *e)
 		/* Empty it is begun again; else it would be set aside. */
 		return ftruncate(s->fd, 0) == 0 && said;
 	}
+	identify(s->mem);
 	meter_format(s->mem);
 	return true;
 }
@@ -150,11 +162,13 @@ static bool fill_holes(const char *path, struct segment *s, struct err *e)
 	struct meter_range used[2];
 
 	meter_slots_used(s->mem, used);
-	if (segment_reserve(s, always) &&
-		segment_reserve(s, meter_rules_used(s->mem)) &&
-		segment_reserve(s, used[0]) && segment_reserve(s, used[1]))
-		return true;
-	return no_room(e, path);
+	if (!segment_reserve(s, always) ||
+		!segment_reserve(s, meter_rules_used(s->mem)) ||
+		!segment_reserve(s, used[0]) || !segment_reserve(s, used[1]))
+		return no_room(e, path);
+	/* An older plugin may have begun it. */
+	identify(s->mem);
+	return true;
 }
 
 /* Why the locked file is not one to go on with, or NULL. */

@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-#define DAY 86400
+#define DAY INT64_C(86400)
 
 /* ------------------------------------------------------------------- buckets */
 
@@ -96,43 +96,53 @@ static void deltas(void **state)
 	assert_int_equal(out[3], 5);
 	now[0] = 10;
 	assert_false(history_delta(&base, 0, now, out));
+	/* it has got one since */
+	now[0] = 11;
+	assert_true(history_delta(&base, 7, now, out));
+	assert_int_equal(out[0], 1);
+	/* and one that had one does not lose it */
+	base.segment = 7;
+	assert_true(history_delta(&base, 0, now, out));
+	assert_int_equal(out[0], 11);
 }
 
 /* Whatever is looked at when, the deltas come to what the segments counted. */
+static void add_up(struct rng *r)
+{
+	uint64_t now[COUNTERS] = {0}, sum[COUNTERS] = {0},
+		 truth[COUNTERS] = {0}, out[COUNTERS];
+	struct history_base base;
+	uint64_t segment = 1;
+	bool looked = false;
+
+	for (unsigned step = 0; step < 50; step++) {
+		unsigned c = rng_below(r, COUNTERS);
+		uint64_t more = rng_next(r) >> (24 + rng_below(r, 40));
+
+		now[c] += more;
+		truth[c] += more;
+		if (rng_below(r, 3) != 0 && step != 49)
+			continue;
+		(void)history_delta(looked ? &base : NULL, segment, now, out);
+		history_add(sum, out);
+		looked = true;
+		base.segment = segment;
+		memcpy(base.counter, now, sizeof(now));
+		if (rng_below(r, 5) == 0) {
+			segment++;
+			memset(now, 0, sizeof(now));
+		}
+	}
+	assert_memory_equal(sum, truth, sizeof(sum));
+}
+
 static void deltas_add_up(void **state)
 {
 	struct rng r = {20261125};
 
 	(void)state;
-	for (unsigned run = 0; run < 2000; run++) {
-		uint64_t now[COUNTERS] = {0}, sum[COUNTERS] = {0},
-			 truth[COUNTERS] = {0}, out[COUNTERS];
-		struct history_base base;
-		uint64_t segment = 1;
-		bool looked = false;
-
-		for (unsigned step = 0; step < 50; step++) {
-			unsigned c = rng_below(&r, COUNTERS);
-			uint64_t more =
-				rng_next(&r) >> (24 + rng_below(&r, 40));
-
-			now[c] += more;
-			truth[c] += more;
-			if (rng_below(&r, 3) != 0 && step != 49)
-				continue;
-			(void)history_delta(
-				looked ? &base : NULL, segment, now, out);
-			history_add(sum, out);
-			looked = true;
-			base.segment = segment;
-			memcpy(base.counter, now, sizeof(now));
-			if (rng_below(&r, 5) == 0) {
-				segment++;
-				memset(now, 0, sizeof(now));
-			}
-		}
-		assert_memory_equal(sum, truth, sizeof(sum));
-	}
+	for (unsigned run = 0; run < 2000; run++)
+		add_up(&r);
 }
 
 static void sums_do_not_wrap(void **state)
@@ -259,6 +269,23 @@ static bool minute_kept(const struct history_reach *r, int64_t t)
 	return false;
 }
 
+/* What is asked for and there is in one bucket; more than asked, only at the
+ * ends. */
+static void check_minute(const struct history_reach *r, int64_t t,
+	const int64_t from_to[static 2], uint8_t seen)
+{
+	int64_t day = history_floor(HISTORY_DAY, t);
+
+	if (t + 60 > from_to[0] && t < from_to[1]) {
+		if (minute_kept(r, t))
+			assert_int_equal(seen, 1);
+		return;
+	}
+	assert_true(seen == 0 ||
+		    day == history_floor(HISTORY_DAY, from_to[0]) ||
+		    day == history_floor(HISTORY_DAY, from_to[1] - 1));
+}
+
 static void check_walk(const struct history_reach *r, int64_t from, int64_t to,
 	enum history_level longest)
 {
@@ -286,18 +313,8 @@ static void check_walk(const struct history_reach *r, int64_t from, int64_t to,
 		for (int64_t t = b.t_s; t < end; t += 60)
 			seen[t / 60]++;
 	}
-	for (int64_t t = 0; t < DAYS * DAY; t += 60) {
-		bool asked = t + 60 > from && t < to;
-
-		if (asked && minute_kept(r, t))
-			assert_int_equal(seen[t / 60], 1);
-		/* more than asked: only at the ends */
-		if (!asked && seen[t / 60] != 0)
-			assert_true(history_floor(HISTORY_DAY, t) ==
-					    history_floor(HISTORY_DAY, from) ||
-				    history_floor(HISTORY_DAY, t) ==
-					    history_floor(HISTORY_DAY, to - 1));
-	}
+	for (int64_t t = 0; t < DAYS * DAY; t += 60)
+		check_minute(r, t, (const int64_t[]){from, to}, seen[t / 60]);
 }
 
 static void walks_cover(void **state)
@@ -307,7 +324,7 @@ static void walks_cover(void **state)
 	(void)state;
 	for (unsigned run = 0; run < 4000; run++) {
 		struct history_reach reach = {{0, 0, 0}, {INT64_MAX, 0, 0}};
-		int64_t rolled = rng_below(&r, DAYS * 24 + 1) * 3600;
+		int64_t rolled = INT64_C(3600) * rng_below(&r, DAYS * 24 + 1);
 		int64_t from = rng_below(&r, DAYS * DAY), to;
 
 		reach.rolled_s[HISTORY_HOUR] = rolled;
@@ -315,8 +332,8 @@ static void walks_cover(void **state)
 			history_floor(HISTORY_DAY, rolled);
 		if (rolled != 0)
 			reach.purged_s[HISTORY_MINUTE] =
-				rng_below(&r, (unsigned)(rolled / 3600) + 1) *
-				3600;
+				INT64_C(3600) *
+				rng_below(&r, (unsigned)(rolled / 3600) + 1);
 		reach.purged_s[HISTORY_HOUR] = history_floor(HISTORY_DAY,
 			(int64_t)rng_below(
 				&r, (unsigned)reach.rolled_s[HISTORY_DAY] + 1));
@@ -343,8 +360,8 @@ static void walks_are_short(void **state)
 	unsigned n[HISTORY_LEVELS] = {0};
 
 	(void)state;
-	history_walk_init(&w, &reach, DAY - 3 * 3600 - 5 * 60,
-		3 * DAY + 2 * 3600 + 60, HISTORY_DAY);
+	history_walk_init(&w, &reach, DAY - INT64_C(11100),
+		3 * DAY + INT64_C(7260), HISTORY_DAY);
 	while (history_walk_next(&w, &b))
 		n[b.level]++;
 	assert_int_equal(n[HISTORY_MINUTE], 6);

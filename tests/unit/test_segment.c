@@ -93,6 +93,36 @@ static void test_counters_are_kept(void **state)
 	segment_close(&w);
 }
 
+/* Which segment it is stays, and no other one is it. */
+static void test_identity(void **state)
+{
+	struct segment w, r;
+	struct err e;
+	uint64_t id;
+
+	(void)state;
+	assert_true(segment_open_write(path, &w, note, sizeof note, &e));
+	id = meter_identity(w.mem);
+	assert_true(id != 0);
+	assert_true(segment_open_read(path, &r, &e));
+	assert_true(meter_identity(r.mem) == id);
+	segment_close(&r);
+	segment_close(&w);
+	assert_true(segment_open_write(path, &w, note, sizeof note, &e));
+	assert_true(meter_identity(w.mem) == id);
+	/* begun by an older plugin: it gets one, and keeps it */
+	meter_identify(w.mem, 0);
+	segment_close(&w);
+	assert_true(segment_open_write(path, &w, note, sizeof note, &e));
+	assert_true(meter_identity(w.mem) != 0 && meter_identity(w.mem) != id);
+	id = meter_identity(w.mem);
+	segment_close(&w);
+	assert_int_equal(unlink(path), 0);
+	assert_true(segment_open_write(path, &w, note, sizeof note, &e));
+	assert_true(meter_identity(w.mem) != 0 && meter_identity(w.mem) != id);
+	segment_close(&w);
+}
+
 static void test_second_writer(void **state)
 {
 	struct segment w = {0}, other = {0};
@@ -344,6 +374,7 @@ int main(void)
 			test_killed_writer, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_set_aside, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_identity, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_cut_short, setup, teardown),
