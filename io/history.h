@@ -7,7 +7,8 @@
  * An answer is made in turns, so that a program with one thread can give its
  * other work a turn in between: open, next until END, close. Between turns
  * nothing is held of the file: an answer may be left open for as long as one
- * likes, and sees what is added meanwhile where it has not been yet.
+ * likes. It sees what is added meanwhile where it has not been yet, and misses
+ * what has become too old to be kept.
  */
 #ifndef IO_HISTORY_H
 #define IO_HISTORY_H
@@ -41,7 +42,7 @@ struct history_head {
 	 * meter alone. 0: nothing was told yet.
 	 */
 	int64_t told_s;
-	struct history_reach reach;
+	struct history_reach reach;      /* of devices' buckets */
 	int64_t first_event, last_event; /* cursors; 0: no event */
 };
 
@@ -54,9 +55,9 @@ struct history_gap {
 	int64_t from_s, to_s;
 };
 
-/* The newest gaps that end after FROM_S and begin before TO_S, oldest first,
- * at most CAP, into OUT; *n how many. */
-MUST bool history_gaps(struct history *h, int64_t from_s, int64_t to_s,
+/* The newest gaps that overlap WITHIN, oldest first, at most CAP, into OUT; *n
+ * how many. */
+MUST bool history_gaps(struct history *h, struct history_gap within,
 	struct history_gap *out, size_t cap, size_t *n, struct err *e);
 
 /* Whether anything was ever told of the device or class NAME. */
@@ -80,11 +81,12 @@ enum history_got {
 /* ------------------------------------------------------------------- usage */
 
 enum history_what {
-	HISTORY_CLASSES = 0, /* each class: a row */
-	HISTORY_CLASS,       /* the class of that name: a row */
-	HISTORY_DEVICE,      /* the device of that name: a row */
-	HISTORY_TOP,         /* the devices with the most: a row each */
-	HISTORY_EACH,        /* every bucket of every device: a row each */
+	/* A row each, if there was anything: */
+	HISTORY_CLASSES = 0, /* every class */
+	HISTORY_CLASS,       /* the class of that name */
+	HISTORY_DEVICE,      /* the device of that name */
+	HISTORY_TOP,         /* the devices with the most */
+	HISTORY_EACH,        /* every bucket of every device, for exports */
 };
 
 struct history_ask {
@@ -99,8 +101,9 @@ struct history_ask {
 	/* A row for each bucket in which there was something, oldest first,
 	 * instead of one for all: CLASSES, CLASS and DEVICE only. */
 	bool series;
-	/* Series: how long a bucket is. EACH: which ones. Where shorter ones
-	 * than that are gone, longer ones are told: see the row. */
+	/* Series: how long a bucket is. EACH: which ones, and only those that
+	 * nothing is added to any more. Where shorter ones than that are gone,
+	 * longer ones are told: see the row. */
 	enum history_level by;
 	size_t top;    /* TOP: how many, at most HISTORY_TOP_MAX */
 	unsigned sort; /* TOP: a counter, or COUNTERS: all refusals */
@@ -142,17 +145,17 @@ void history_usage_close(struct history_usage **u);
  */
 struct history_event {
 	int64_t cursor;
-	int64_t t_ms;                   /* Unix time */
+	int64_t t_ms;      /* Unix time */
+	uint64_t value;    /* see core/event.h; of "lost": how many */
+	size_t text_len;   /* bytes there are of text */
+	size_t text_bytes; /* bytes of the whole text */
+	char text[EVENT_TEXT + 1];
 	char type[16];                  /* of core/event.h, or "lost" */
 	char device[DEVICE_ID_MAX + 1]; /* "": not known */
 	char class[CLASS_NAME_MAX + 1]; /* "": not known */
-	uint8_t address[16];            /* IPv6, or IPv4 mapped; zero: none */
 	char action[16], reason[32];    /* "": none */
+	uint8_t address[16];            /* IPv6, or IPv4 mapped; zero: none */
 	uint8_t qos;
-	uint64_t value; /* see core/event.h; of "lost": how many */
-	char text[EVENT_TEXT + 1];
-	size_t text_len;   /* bytes there are of it */
-	size_t text_bytes; /* bytes of the whole text */
 };
 
 struct history_event_ask {

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A history in a state directory of its own, for tests: made before each,
+ * removed after. Asserts with CMocka.
+ */
+#ifndef TESTS_SUPPORT_HISTORY_FIXTURE_H
+#define TESTS_SUPPORT_HISTORY_FIXTURE_H
+
+#include "io/history_writer.h"
+#include "tests/support/tempdir.h"
+
+#include <string.h>
+
+struct history_fixture {
+	struct tempdir state, usage;
+	struct history_writer *w;
+	struct history *r;
+	struct err e;
+	char note[512];
+};
+
+static inline void hf_ok(struct history_fixture *f, bool ok, const char *expr)
+{
+	if (!ok)
+		fail_msg("%s: %s", expr, f->e.msg);
+}
+
+static inline void hf_refused(struct history_fixture *f, bool ok,
+	enum err_code code, const char *text, const char *expr)
+{
+	if (ok)
+		fail_msg("%s succeeded", expr);
+	if (f->e.code != code || strstr(f->e.msg, text) == NULL)
+		fail_msg("%s: code %d, %s", expr, (int)f->e.code, f->e.msg);
+}
+
+/* EXPR is true; else fails with what it left in f->e. */
+#define HF_OK(f, expr) hf_ok((f), (expr), #expr)
+/* EXPR fails with CODE, and its message holds TEXT. */
+#define HF_REFUSED(f, expr, code, text)                                        \
+	hf_refused((f), (expr), (code), (text), #expr)
+
+static inline void hf_open_writer(struct history_fixture *f)
+{
+	HF_OK(f, history_writer_open(f->state.path, &f->w, f->note,
+			 sizeof(f->note), &f->e));
+}
+
+static inline void hf_open_reader(struct history_fixture *f)
+{
+	HF_OK(f, history_open_beside(f->state.path, &f->r, &f->e));
+}
+
+static inline void hf_make(struct history_fixture *f)
+{
+	memset(f, 0, sizeof(*f));
+	tempdir_make(&f->state);
+	(void)snprintf(f->usage.path, sizeof(f->usage.path), "%.50s/usage",
+		f->state.path);
+	assert_int_equal(mkdir(f->usage.path, 0750), 0);
+}
+
+static inline int hf_setup(void **state)
+{
+	struct history_fixture *f = malloc(sizeof(*f));
+
+	assert_non_null(f);
+	hf_make(f);
+	hf_open_writer(f);
+	assert_string_equal(f->note, "");
+	hf_open_reader(f);
+	*state = f;
+	return 0;
+}
+
+static inline int hf_teardown(void **state)
+{
+	struct history_fixture *f = *state;
+
+	history_close(&f->r);
+	history_writer_close(&f->w);
+	(void)tempdir_walk(&f->usage, 1);
+	(void)tempdir_walk(&f->state, 1);
+	free(f);
+	return 0;
+}
+
+/* All rows of ASK, at most CAP, in turns of WORK rows. Returns how many. */
+static inline size_t hf_ask(struct history_fixture *f,
+	const struct history_ask *ask, unsigned work, struct history_row *out,
+	size_t cap)
+{
+	struct history_usage *u;
+	enum history_got got = HISTORY_LATER;
+	unsigned left = work;
+	size_t n = 0;
+
+	HF_OK(f, history_usage_open(f->r, ask, &u, &f->e));
+	while (got != HISTORY_END) {
+		struct history_row row;
+
+		got = history_usage_next(u, &left, &row, &f->e);
+		if (got == HISTORY_FAILED)
+			fail_msg("%s", f->e.msg);
+		if (got == HISTORY_LATER)
+			left = work;
+		if (got != HISTORY_ONE)
+			continue;
+		assert_true(n < cap);
+		out[n++] = row;
+	}
+	history_usage_close(&u);
+	return n;
+}
+
+/* Tidies until there is nothing to do. Returns how often something went before
+ * its time. */
+static inline unsigned hf_tidy(struct history_fixture *f,
+	const struct history_limits *limits, int64_t now_s)
+{
+	enum history_tidied done = HISTORY_MADE;
+	char note[HISTORY_NOTE];
+	unsigned dropped = 0, steps = 0;
+
+	while (done != HISTORY_TIDY) {
+		HF_OK(f, history_tidy(f->w, limits, now_s, &done, note, &f->e));
+		assert_true(steps++ < 100000);
+		dropped += done == HISTORY_DROPPED;
+		assert_int_equal(done == HISTORY_DROPPED, note[0] != '\0');
+	}
+	return dropped;
+}
+
+#endif
