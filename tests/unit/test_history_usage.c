@@ -172,6 +172,7 @@ static void check_row(const struct model *m, bool device, unsigned i,
 	uint64_t want[COUNTERS];
 	char id[16];
 
+	assert_true(i < (device ? DEVICES : CLASSES));
 	name_of(i, id);
 	truth(m, device, i, (const int64_t[]){row->from_s, row->to_s}, want);
 	assert_memory_equal(row->counter, want, sizeof(want));
