@@ -36,24 +36,25 @@ static const char *line_end(const char *p, const char *end)
 
 size_t http_head_end(struct str in, struct http_refusal *r)
 {
-	const char *end = in.p + in.n, *line = in.p + blank(in), *first, *at;
+	size_t skip = blank(in), n = 0;
+	const char *end = in.p + in.n, *line = in.p + skip, *first, *at;
 
 	*r = (struct http_refusal){0, NULL};
 	first = line_end(line, end);
-	if ((first != NULL ? first : end) - line > ASK_TARGET_MAX + 64) {
-		(void)refuse(r, 414, "the request line is too long");
-		return 0;
-	}
-	for (at = first; at != NULL; at = line_end(line, end)) {
+	for (at = first; at != NULL && n == 0; at = line_end(line, end)) {
 		if (at == line)
-			return (size_t)(at - in.p) + 2;
+			n = (size_t)(at - in.p) + 2;
 		line = at + 2;
 	}
-	if (first != NULL && end - first > HTTP_HEADERS_MAX)
-		(void)refuse(r, 431, "the header fields are too long");
-	else if (in.n >= HTTP_HEAD_MAX)
+	if (skip > HTTP_BLANK_MAX)
 		(void)refuse(r, 400, "a request was awaited, not blank lines");
-	return 0;
+	else if ((first != NULL ? first : end) - (in.p + skip) >
+		 ASK_TARGET_MAX + 64)
+		(void)refuse(r, 414, "the request line is too long");
+	else if (first != NULL &&
+		 (n != 0 ? in.p + n : end) - first > HTTP_HEADERS_MAX)
+		(void)refuse(r, 431, "the header fields are too long");
+	return r->status == 0 ? n : 0;
 }
 
 /* -------------------------------------------------------------- characters */

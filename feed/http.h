@@ -19,8 +19,7 @@
 
 #define HTTP_HEADERS_MAX 8192u /* bytes of all header lines */
 #define HTTP_FIELDS_MAX  64u
-/* Of a head: the request line, the headers, and the blank line. */
-#define HTTP_HEAD_MAX (ASK_TARGET_MAX + 64u + HTTP_HEADERS_MAX)
+#define HTTP_BLANK_MAX   4u /* bytes of blank lines before a request */
 
 /* What of a head is of interest; all lies in it. A header that is not there
  * has p NULL. */

@@ -117,11 +117,11 @@ static void stop(struct server *s)
 		return;
 	s->stopping = true;
 	notify_manager("STOPPING=1");
+	if (s->listener != NULL)
+		lws_set_timeout(
+			s->listener, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
 	log_say(LOG_NOTICE, "stop", "asked to stop; %u connections are open",
 		(unsigned)s->conns.count);
-	if (s->listener != NULL)
-		lws_set_timeout(s->listener, PENDING_TIMEOUT_USER_OK,
-			LWS_TO_KILL_ASYNC);
 	for (struct lws_dll2 *d = s->conns.head, *next; d != NULL; d = next) {
 		next = d->next;
 		conn_stop(OWNER_OF(d, struct conn, all));

@@ -191,6 +191,11 @@ static void test_limits(void **state)
 	assert_int_equal(too_long(10, HTTP_HEADERS_MAX - 64, true), 200);
 	assert_int_equal(too_long(10, HTTP_HEADERS_MAX - 64, false), 0);
 	assert_int_equal(too_long(10, HTTP_HEADERS_MAX + 64, false), 431);
+	assert_int_equal(too_long(10, HTTP_HEADERS_MAX + 64, true), 431);
+	assert_int_equal(
+		http_head_end(STR("\r\n\r\n\r\nGET / HTTP/1.1\r\n\r\n"), &r),
+		0);
+	assert_int_equal(r.status, 400);
 	for (unsigned i = 0; i < HTTP_FIELDS_MAX; i++)
 		n += (size_t)snprintf(many + n, sizeof(many) - n, "a: b\r\n");
 	(void)snprintf(many + n, sizeof(many) - n, "\r\n");
