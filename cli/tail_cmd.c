@@ -187,7 +187,10 @@ static void what_text(const struct event_copy *x, char out[static WHAT_CAP])
 			change, sizeof(change), ", change %" PRIu64, e->value);
 		(void)snprintf(out, WHAT_CAP, "%s%s",
 			text[0] != '\0' ? text : "rights changed",
-			e->value != 0 ? change : ", its time being over");
+			e->value != 0 ? change
+			: e->reason == REASON_QUARANTINED
+				? ", by weir-feed"
+				: ", its time being over");
 	} else {
 		connection_text(x, text, out);
 	}

@@ -263,7 +263,7 @@ static __attribute__((noinline)) struct decision decide_special(
 }
 
 /* What is not an active device's: refused, or judged by the quarantine's
- * allowlist alone. */
+ * allowlist alone; by its class as well if it is confined. */
 static __attribute__((noinline)) struct decision decide_other(
 	const struct policy *policy, const struct subject *who,
 	const struct request *what)
@@ -276,6 +276,8 @@ static __attribute__((noinline)) struct decision decide_other(
 	d = ask(&policy->classes[policy->n_classes], who, what);
 	if (d.verdict == VERDICT_REFUSED && d.reason != REASON_MALFORMED)
 		d.reason = REASON_QUARANTINED;
+	if (d.verdict == VERDICT_ALLOWED && who->confined)
+		return decide_special(policy, who, what);
 	return within_limits(who, what, d);
 }
 

@@ -23,6 +23,7 @@
  * certificate  NULL: the connection showed none
  * credential what the registry says of the certificate
  * key_barred the certificate's key was revoked as compromised
+ * confined   the device is in quarantine by weir-feed alone: core/confine.h
  * usage      what the device has used of its limits; NULL: they are not judged
  * barred     REASON_ALLOWED, or why this connection has lost all its rights
  *            since it was admitted (publish, subscribe and receive only)
@@ -33,6 +34,7 @@ struct subject {
 	const struct certificate *certificate;
 	enum credential_status credential;
 	bool key_barred;
+	bool confined;
 	const struct usage *usage;
 	enum reason barred;
 };
@@ -53,7 +55,8 @@ struct subject {
  *
  * Publish, subscribe, receive: barred; the certificate's validity; the status
  * (a device in quarantine is judged by the policy's quarantine allowlist and
- * what that refuses is `quarantined`); the class; the topic's form
+ * what that refuses is `quarantined`; one that is confined by its class too);
+ * the class; the topic's form
  * (malformed); the rules; the class's limits (rate, quota), which are not for
  * deliveries.
  *

@@ -81,6 +81,9 @@ struct meter_header {
 	/* TLS connections that never became a device's. */
 	_Atomic uint64_t strangers;
 	_Atomic uint64_t stranger_wire_bytes_in, stranger_wire_bytes_out;
+	/* live.db: every action up to this one is in force on every
+	 * connection; release. */
+	_Atomic int64_t applied_live;
 };
 
 /* What one change closed. */
@@ -105,7 +108,7 @@ _Static_assert(offsetof(struct meter_header, generation) == 24, "layout");
 _Static_assert(offsetof(struct meter_header, applied_change) == 56, "layout");
 _Static_assert(offsetof(struct meter_header, load_error) == 112, "layout");
 _Static_assert(offsetof(struct meter_header, events) == 376, "layout");
-_Static_assert(sizeof(struct meter_header) == 432, "layout");
+_Static_assert(sizeof(struct meter_header) == 440, "layout");
 _Static_assert(sizeof(struct meter_header) <= METER_IDENTITY_AT, "layout");
 _Static_assert(sizeof(struct meter_outcome) == 80, "layout");
 _Static_assert(

@@ -48,7 +48,8 @@ struct badge *absent_find(struct guard *g, struct str id)
 	struct absent *a = &g->absent;
 	struct badge **at = &a->slot[hash_text(id) & (ABSENT_SLOTS - 1)];
 
-	if (!g->admitting || g->registry == NULL || !device_id_valid(id))
+	if (!g->admitting || !live_admits(&g->live) || g->registry == NULL ||
+		!device_id_valid(id))
 		return NULL;
 	if (a->revision != g->follow.revision) {
 		absent_fini(a);
@@ -62,7 +63,7 @@ struct badge *absent_find(struct guard *g, struct str id)
 		*at = look_up(g, id);
 	}
 	if (*at != NULL) {
-		judge_status(&(*at)->device, g->now_s);
+		judge_status(g, *at);
 		judge_class(g, *at);
 	}
 	return *at;

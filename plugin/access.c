@@ -162,7 +162,7 @@ static COLD int check_offline(struct guard *g, const struct mosquitto *client,
 		return MOSQ_ERR_SUCCESS;
 	if (what->action != ACTION_PUBLISH || b->badge == NULL)
 		return deny_stranger(g, client, what);
-	judge_status(&b->badge->device, g->now_s);
+	judge_status(g, b->badge);
 	judge_class(g, b->badge);
 	d = b->badge->limited ? judge_limited(g, b->badge, what, b->client_id)
 			      : decide(g->policy, &b->badge->subject, what);

@@ -67,7 +67,7 @@ static enum reason read_facts(struct guard *g, X509 *x, struct badge *badge)
 		return REASON_UNAVAILABLE;
 	}
 	badge->subject.certificate = &badge->certificate;
-	if (!g->admitting)
+	if (!g->admitting || !live_admits(&g->live))
 		return REASON_UNAVAILABLE;
 	if (!judge_read(g, badge, &e) || !take_in(g, x, badge, &e)) {
 		report(MOSQ_LOG_ERR, "%s", e.msg);

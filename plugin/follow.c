@@ -2,6 +2,7 @@
 #include "plugin/follow.h"
 
 #include "io/policy_json.h"
+#include "plugin/change.h"
 #include "plugin/follow_file.h"
 #include "plugin/guard.h"
 #include "plugin/judge.h"
@@ -16,6 +17,7 @@ void follow_tell(struct guard *g)
 {
 	const struct follow *f = &g->follow;
 	const char *text = f->registry_problem[0] != '\0' ? f->registry_problem
+			   : g->live.problem[0] != '\0'   ? g->live.problem
 							  : f->policy_problem;
 
 	meter_text_store(&g->meter->load_error, str_from(text));
@@ -23,8 +25,7 @@ void follow_tell(struct guard *g)
 		text[0] != '\0' ? g->now_s : 0, memory_order_relaxed);
 }
 
-/* Notes a problem, and says it when it is new or has lasted. */
-static void problem(struct guard *g, char *which, size_t cap, const char *text)
+void follow_problem(struct guard *g, char *which, size_t cap, const char *text)
 {
 	struct follow *f = &g->follow;
 	bool fresh = strncmp(which, text, cap - 1) != 0;
@@ -41,7 +42,7 @@ static void problem(struct guard *g, char *which, size_t cap, const char *text)
 static void registry_problem(struct guard *g, const char *text)
 {
 	g->admitting = false;
-	problem(g, g->follow.registry_problem,
+	follow_problem(g, g->follow.registry_problem,
 		sizeof g->follow.registry_problem, text);
 }
 
@@ -148,7 +149,7 @@ static void follow_policy(struct guard *g, int64_t newest)
 	(void)snprintf(text, sizeof text,
 		"%.400s; revision %lld stays in force", e.msg,
 		(long long)f->policy_revision);
-	problem(g, f->policy_problem, sizeof f->policy_problem, text);
+	follow_problem(g, f->policy_problem, sizeof f->policy_problem, text);
 }
 
 /* ------------------------------------------------------------------ changes */
@@ -159,51 +160,6 @@ struct batch {
 	bool failed;
 };
 
-/* Judges all bindings of a device anew. False: the registry could not tell. */
-static bool apply(
-	struct guard *g, int64_t change, struct str device, struct err *e)
-{
-	bool told = true;
-
-	for (struct binding *b = binding_of_device(&g->bindings, device);
-		b != NULL; b = b->same_device)
-		told = judge_again(g, b, change, e) && told;
-	return told;
-}
-
-/* A change that still cannot be read ends the device's connections: they were
- * barred when it failed, and come back when the registry can tell. */
-static void give_up(struct guard *g, int64_t change, struct str device)
-{
-	for (struct binding *b = binding_of_device(&g->bindings, device);
-		b != NULL; b = b->same_device)
-		kick_add(&g->kicks, &g->outcomes, b, change);
-}
-
-/* Tells of the change, and remembers what its sessions may hold. */
-static void changed(struct guard *g, int64_t change, struct str device)
-{
-	const struct binding *b = binding_of_device(&g->bindings, device);
-	const struct badge *badge = b != NULL ? b->badge : NULL;
-	struct event e = {
-		.type = EVENT_STATUS,
-		.reason = REASON_ALLOWED,
-		.value = (uint64_t)change,
-		.class = badge != NULL ? badge->total_index : METER_NONE,
-		.device = device,
-	};
-	bool stale = b == NULL;
-
-	if (badge != NULL)
-		e.text = str_from(device_status_name(
-			(enum device_status)badge->device.status));
-	gauge_event(g, &e);
-	for (; b != NULL; b = b->same_device)
-		stale = stale || b->stale;
-	if (stale)
-		gauge_stale(g, device, change);
-}
-
 static bool each_change(void *ctx, int64_t change, struct str device)
 {
 	struct batch *batch = ctx;
@@ -213,14 +169,14 @@ static bool each_change(void *ctx, int64_t change, struct str device)
 
 	if (f->tries == 0)
 		outcome_begin(&g->outcomes, change, device);
-	told = apply(g, change, device, batch->e);
+	told = change_apply(g, change, device, batch->e);
 	if (!told && ++f->tries < FOLLOW_TRIES) {
 		batch->failed = true;
 		return false;
 	}
 	if (!told)
-		give_up(g, change, device);
-	changed(g, change, device);
+		change_give_up(g, change, device);
+	change_tell(g, change, REASON_ALLOWED, device);
 	f->tries = 0;
 	f->seen_change = change;
 	return true;
@@ -446,6 +402,7 @@ static void follow_poll(struct guard *g)
 	f->next_poll_ms = g->now_ms + FOLLOW_POLL_MS;
 	g->absent.left = ABSENT_PER_POLL;
 	poll(g, second);
+	live_poll(g);
 	follow_due(g);
 	/* Both go through the same list: one after the other. */
 	if (!f->sweeping)
@@ -466,6 +423,7 @@ void follow_tick(struct guard *g)
 void follow_settle(struct guard *g)
 {
 	settle(g);
+	live_settle(g);
 	follow_sweep(g);
 }
 
@@ -498,6 +456,7 @@ bool follow_begin(struct guard *g, struct err *e)
 	atomic_store_explicit(&g->meter->policy_revision,
 		g->follow.policy_revision, memory_order_relaxed);
 	follow_tell(g);
+	live_begin(g);
 	if (!read_heads(g, &heads, e)) {
 		g->follow.is_new = true;
 		registry_problem(g, e->msg);
@@ -515,5 +474,6 @@ bool follow_begin(struct guard *g, struct err *e)
 void follow_close(struct guard *g)
 {
 	registry_close(&g->registry);
+	live_end(g);
 	policy_free(&g->policy);
 }

@@ -67,7 +67,12 @@ void follow_tick(struct guard *g);
 /* At every tick, after the kicks: says which changes are in force. */
 void follow_settle(struct guard *g);
 
-/* Says in the segment what of registry and policy cannot be read, if any. */
+/* Notes in WHICH, of CAP bytes, that TEXT is wrong, and says it when it is new
+ * or has lasted. */
+void follow_problem(struct guard *g, char *which, size_t cap, const char *text);
+
+/* Says in the segment what of registry, live.db and policy cannot be read, if
+ * any. */
 void follow_tell(struct guard *g);
 
 void follow_close(struct guard *g);

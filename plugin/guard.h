@@ -14,6 +14,7 @@
 #include "plugin/binding.h"
 #include "plugin/due.h"
 #include "plugin/follow.h"
+#include "plugin/follow_live.h"
 #include "plugin/gauge.h"
 #include "plugin/kick.h"
 #include "plugin/ledger.h"
@@ -53,6 +54,7 @@ struct guard {
 	struct absent absent;
 	struct ledger ledger;
 	struct follow follow;
+	struct live_follow live;
 	struct gauge gauge;
 	struct wires wires;
 	struct refit refit;
@@ -66,6 +68,7 @@ struct guard {
 	char state_dir[PATH_MAX];
 	char ca_dir[PATH_MAX]; /* "" when not given */
 	char registry_path[PATH_MAX];
+	char live_path[PATH_MAX];
 	char segment_path[PATH_MAX];
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "plugin/judge.h"
 
+#include "core/confine.h"
 #include "plugin/record.h"
 #include "plugin/report.h"
 
@@ -60,11 +61,12 @@ bool judge_read(struct guard *g, struct badge *badge, struct err *e)
 				: CREDENTIAL_NONE;
 	s->key_barred = rows.key_barred;
 	s->barred = REASON_ALLOWED;
+	s->confined = false;
 	badge->policy_gen = 0;
 	badge->taken_in = false;
 	if (badge->device.observe)
 		record_ready(g, true);
-	judge_status(&badge->device, g->now_s);
+	judge_status(g, badge);
 	judge_class(g, badge);
 	return true;
 }
@@ -81,8 +83,10 @@ static void make_device(struct guard *g, struct badge *badge, struct str id)
 	memcpy(d->class_name, class.p, class.n);
 	d->status = DEVICE_ACTIVE;
 	badge->subject.device = d;
+	badge->subject.confined = false;
 	badge->taken_in = true;
 	badge->policy_gen = 0;
+	judge_status(g, badge);
 	judge_class(g, badge);
 }
 
@@ -138,14 +142,21 @@ bool judge_take_in(
 	return true;
 }
 
-void judge_status(struct device *d, int64_t now_s)
+void judge_status(struct guard *g, struct badge *badge)
 {
-	enum device_status effective = device_effective(d, now_s);
+	struct device *d = &badge->device;
+	const struct jailed *by_feed;
+	enum device_status effective;
 
-	if (effective == (enum device_status)d->status)
-		return;
-	d->status = (uint8_t)effective;
-	d->status_until_s = 0;
+	confine_end(&badge->subject, d);
+	effective = device_effective(d, g->now_s);
+	if (effective != (enum device_status)d->status) {
+		d->status = (uint8_t)effective;
+		d->status_until_s = 0;
+	}
+	by_feed = jail_find(&g->live.jail, (struct str){d->id, d->id_len});
+	if (by_feed != NULL)
+		confine(&badge->subject, d, by_feed->until_s, g->now_s);
 }
 
 /* The policy takes the badge's certificate in no more: unless it has been
@@ -330,7 +341,7 @@ static bool read_again(struct guard *g, struct binding *b,
 	struct device *before, bool *registered, struct err *e)
 {
 	struct badge *badge = b->badge;
-	bool taken_in = badge->taken_in;
+	bool taken_in = badge->taken_in, confined = badge->subject.confined;
 
 	*before = badge->device;
 	badge->device = (struct device){0};
@@ -340,6 +351,7 @@ static bool read_again(struct guard *g, struct binding *b,
 		badge->device = *before;
 		*before = (struct device){0};
 		badge->taken_in = taken_in;
+		badge->subject.confined = confined;
 		return false;
 	}
 	*registered = taken_in && !badge->taken_in;
@@ -355,13 +367,14 @@ bool judge_again(
 {
 	struct badge *badge = b->badge;
 	struct device before;
-	bool same, gained, registered;
+	bool same, gained, registered, confined = false;
 
 	if (badge == NULL) { /* a husk: what it could do is not known */
 		b->stale = true;
 		return true;
 	}
 	judge_class(g, badge);
+	confined = badge->subject.confined;
 	b->qos2 = b->qos2 || judge_qos2(badge);
 	if (!read_again(g, b, &before, &registered, e)) {
 		badge->subject.barred = REASON_UNAVAILABLE;
@@ -374,6 +387,7 @@ bool judge_again(
 		return true;
 	}
 	same = same_rights(&before, &badge->device) &&
+	       confined == badge->subject.confined &&
 	       !(before.observe && !badge->device.observe);
 	gained = before.status == DEVICE_QUARANTINED &&
 		 badge->device.status == DEVICE_ACTIVE;
@@ -394,10 +408,12 @@ void judge_due(struct guard *g, struct binding *b)
 	struct badge *badge = b->badge;
 	uint8_t before = badge->device.status;
 
-	judge_status(&badge->device, g->now_s);
+	judge_class(g, badge);
+	b->qos2 = b->qos2 || judge_qos2(badge);
+	judge_status(g, badge);
 	recall_forget(&badge->recalls);
 	if (stands(g, b, 0) && badge->device.status != before)
-		rights_changed(g, b, true, 0);
+		rights_changed(g, b, badge->device.status == DEVICE_ACTIVE, 0);
 }
 
 /* Guests are there as long as the whole broker observes. */

@@ -26,8 +26,10 @@ MUST bool judge_read(struct guard *g, struct badge *badge, struct err *e);
 MUST bool judge_take_in(
 	struct guard *g, struct badge *badge, const char *cn, struct err *e);
 
-/* A suspension or quarantine whose end has come is over. */
-void judge_status(struct device *d, int64_t now_s);
+/* The status of BADGE's device at g->now_s: a suspension or quarantine whose
+ * end has come is over, and what the registry has as active weir-feed may have
+ * in quarantine. */
+void judge_status(struct guard *g, struct badge *badge);
 
 /* judge_class() after a swap. */
 void judge_class_anew(struct guard *g, struct badge *badge);
@@ -68,7 +70,8 @@ MUST bool judge_file(struct guard *g, struct binding *b);
 MUST bool judge_again(
 	struct guard *g, struct binding *b, int64_t change, struct err *e);
 
-/* B's filed second has come. */
+/* B's filed second has come, or weir-feed has changed what it may: judges B, which
+ * has a badge, by the rows that it has. */
 void judge_due(struct guard *g, struct binding *b);
 
 /* The registry has changed while certificates that it does not know are taken

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE /* faccessat with AT_EACCESS */
 #include "plugin/start.h"
 
+#include "io/live.h"
 #include "io/segment_guard.h"
 #include "io/x509.h"
 #include "plugin/follow_file.h"
@@ -73,6 +74,7 @@ bool start_options(struct guard *g, const struct mosquitto_opt *options, int n,
 	}
 	return set_path(g->registry_path, e, "%s/%s", g->state_dir,
 		       REGISTRY_FILE) &&
+	       set_path(g->live_path, e, "%s/%s", g->state_dir, LIVE_FILE) &&
 	       (g->segment_path[0] != '\0' ||
 		       set_path(g->segment_path, e, "%s/%s", g->state_dir,
 			       SEGMENT_FILE));
@@ -144,6 +146,7 @@ static bool open_segment(struct guard *g, struct err *e)
 	atomic_store_explicit(&m->started_s, g->now_s, memory_order_relaxed);
 	atomic_store_explicit(&m->heartbeat_s, g->now_s, memory_order_relaxed);
 	atomic_store_explicit(&m->connected, 0, memory_order_relaxed);
+	atomic_store_explicit(&m->applied_live, 0, memory_order_relaxed);
 	if (!gauge_begin(g))
 		return err_set(e, ERR_ENVIRONMENT,
 			"%s: no memory or no room to count in it",
