@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/asked.h"
 
+#include "core/confine.h"
+
 #include <string.h>
 
 struct choice {
@@ -57,15 +59,25 @@ static bool load_credential(
 	return true;
 }
 
-bool asked_load(const struct cli *c, struct registry *r,
-	const struct policy *policy, struct str id, struct asked *out,
+/* The status that the device has for the broker. */
+static void find_status(const struct asking *from, struct asked *a)
+{
+	int64_t now_s = from->c->now_s;
+
+	a->device.status = (uint8_t)device_effective(&a->device, now_s);
+	a->by_feed = live_view_find(from->live, str_from(a->device.id));
+	if (a->by_feed != NULL)
+		confine(&a->who, &a->device, a->by_feed->until_s, now_s);
+}
+
+bool asked_load(const struct asking *from, struct str id, struct asked *out,
 	struct err *e)
 {
 	memset(out, 0, sizeof(*out));
 	out->certificate.usable = true;
 	out->who.barred = REASON_ALLOWED;
 	if (device_id_valid(id) &&
-		!registry_device(r, id, &out->device, &out->found, e))
+		!registry_device(from->r, id, &out->device, &out->found, e))
 		return false;
 	if (!out->found) {
 		out->certificate.not_before_s = INT64_MIN;
@@ -74,10 +86,10 @@ bool asked_load(const struct cli *c, struct registry *r,
 		return true;
 	}
 	out->who.device = &out->device;
-	out->device.status = (uint8_t)device_effective(&out->device, c->now_s);
-	out->who.class =
-		policy_class_find(policy, str_from(out->device.class_name));
-	if (load_credential(c, r, out, e))
+	find_status(from, out);
+	out->who.class = policy_class_find(
+		from->policy, str_from(out->device.class_name));
+	if (load_credential(from->c, from->r, out, e))
 		return true;
 	asked_fini(out);
 	return false;

@@ -4,6 +4,7 @@
  * shall be no more.
  */
 #include "cli/device_cmd.h"
+#include "cli/live_view.h"
 
 #include "cli/output.h"
 #include "cli/records.h"
@@ -22,18 +23,21 @@ struct finding {
 	int64_t connected_s; /* found by its address: when it came from there */
 	size_t n;
 	struct table *table;
+	struct live_view live;
 };
 
 static bool add_found(void *ctx, const struct found *f)
 {
 	struct finding *x = ctx;
 	const struct device *d = f->device;
+	const struct quarantine *q = live_view_find(&x->live, str_from(d->id));
 	char hex[FINGERPRINT_HEX] = "", since[TIME_TEXT] = "";
 	cJSON *o;
 
 	x->n++;
 	if (x->c->json) {
 		o = device_json(d, x->c->now_s);
+		live_json(o, d, q, x->c->now_s);
 		json_str(o, "found_as", f->as);
 		if (f->credential != NULL)
 			cJSON_AddItemToObject(o, "credential",
@@ -49,7 +53,7 @@ static bool add_found(void *ctx, const struct found *f)
 		time_format(x->connected_s, since);
 	table_row(x->table,
 		(const char *const[]){d->id, d->class_name,
-			device_status_name(device_effective(d, x->c->now_s)),
+			device_status_name(live_status(d, q, x->c->now_s)),
 			f->as, since,
 			f->credential != NULL
 				? credential_state(f->credential, x->c->now_s)
@@ -139,7 +143,8 @@ bool run_device_find(struct cli *c, struct err *e)
 	struct registry *r = NULL;
 	bool done;
 
-	done = cli_registry(c, REGISTRY_READ, &r, e) &&
+	done = live_view_read(c, &x.live, e) &&
+	       cli_registry(c, REGISTRY_READ, &r, e) &&
 	       registry_find(r, cli_word(c, 0), add_found, &x, e) &&
 	       find_in_meter(&x, r, cli_word(c, 0).p, e);
 	if (done && x.n == 0)
@@ -148,9 +153,12 @@ bool run_device_find(struct cli *c, struct err *e)
 			"EID, as a certificate's fingerprint or serial number, "
 			"or as the address of its last connect",
 			cli_word(c, 0).p);
-	if (done)
+	if (done) {
 		table_print(x.table);
+		live_view_note(&x.live);
+	}
 	table_free(&x.table);
+	live_view_fini(&x.live);
 	registry_close(&r);
 	return done;
 }

@@ -4,6 +4,7 @@
  */
 #include "cli/class_text.h"
 #include "cli/device_cmd.h"
+#include "cli/live_view.h"
 #include "cli/meter_print.h"
 #include "cli/meter_view.h"
 #include "cli/records.h"
@@ -61,10 +62,11 @@ static bool show_credential(void *ctx, const struct credential *cr)
 }
 
 static bool show(const struct cli *c, struct registry *r,
-	const struct device *d, struct err *e)
+	const struct device *d, const struct live_view *live, struct err *e)
 {
 	static const char *const heads[] = {
 		"CERTIFICATE (SHA-256)", "STATUS", "NOT AFTER"};
+	const struct quarantine *q = live_view_find(live, str_from(d->id));
 	struct credential_filter f = {.device_id = d->id};
 	struct credential_rows rows = {.c = c};
 	struct meter_device seen;
@@ -77,6 +79,7 @@ static bool show(const struct cli *c, struct registry *r,
 	(void)meter_device_find(&w, str_from(d->id), &seen);
 	if (c->json) {
 		o = device_json(d, c->now_s);
+		live_json(o, d, q, c->now_s);
 		meter_device_json(o, &w, &seen);
 		rows.list = json_array(o, "credentials");
 	} else {
@@ -88,6 +91,7 @@ static bool show(const struct cli *c, struct registry *r,
 		o = NULL;
 	} else if (done) {
 		device_print(c, d);
+		live_print(q);
 		meter_device_print(&w, &seen);
 		(void)putchar('\n');
 		table_print(rows.table);
@@ -102,13 +106,18 @@ bool run_device_show(struct cli *c, struct err *e)
 {
 	struct device d = {.id_len = 0};
 	struct registry *r = NULL;
+	struct live_view live = {.n = 0};
 	bool done;
 
 	if (!cli_registry(c, REGISTRY_READ, &r, e))
 		return false;
-	done = device_look_up(r, cli_word(c, 0), &d, e) && show(c, r, &d, e);
+	done = device_look_up(r, cli_word(c, 0), &d, e) &&
+	       live_view_read(c, &live, e) && show(c, r, &d, &live, e);
 	if (done && !c->json)
 		warn_unless_class(r, d.class_name);
+	if (done)
+		live_view_note(&live);
+	live_view_fini(&live);
 	device_fini(&d);
 	registry_close(&r);
 	return done;
@@ -121,13 +130,16 @@ struct device_rows {
 	enum device_status status; /* effective; DEVICE_NONE: any */
 	bool by_mode, observe;     /* by_mode: only those of that mode */
 	const struct meter_watch *connected; /* only those who are; NULL: any */
+	struct live_view live;
 	struct table *table;
 };
 
 static bool list_device(void *ctx, const struct device *d)
 {
 	struct device_rows *rows = ctx;
-	enum device_status status = device_effective(d, rows->c->now_s);
+	const struct quarantine *q =
+		live_view_find(&rows->live, str_from(d->id));
+	enum device_status status = live_status(d, q, rows->c->now_s);
 	char masked[SIMID_KINDS][SIMID_MAX + 1];
 	const char *ids[SIMID_KINDS];
 	struct meter_device seen;
@@ -141,7 +153,10 @@ static bool list_device(void *ctx, const struct device *d)
 	if (rows->by_mode && rows->observe != d->observe)
 		return true;
 	if (rows->c->json) {
-		json_print(device_json(d, rows->c->now_s));
+		cJSON *o = device_json(d, rows->c->now_s);
+
+		live_json(o, d, q, rows->c->now_s);
+		json_print(o);
 		return output_ok();
 	}
 	for (unsigned k = SIMID_NONE; k < SIMID_KINDS; k++)
@@ -163,16 +178,23 @@ static bool print_list(
 	struct registry *r = NULL;
 	bool done;
 
-	/* A suspended device may be active again, its time being over. */
-	if (rows->status != DEVICE_ACTIVE)
+	/* A suspended device may be active again, its time being over, and an
+	 * active one in quarantine by weir-feed. */
+	if (rows->status != DEVICE_ACTIVE && rows->status != DEVICE_QUARANTINED)
 		f.status = rows->status;
-	if (!cli_registry(c, REGISTRY_READ, &r, e))
+	if (!live_view_read(c, &rows->live, e))
 		return false;
+	live_view_note(&rows->live);
+	if (!cli_registry(c, REGISTRY_READ, &r, e)) {
+		live_view_fini(&rows->live);
+		return false;
+	}
 	rows->table = table_new(heads, 8);
 	done = registry_devices(r, &f, list_device, rows, e);
 	if (done && !c->json)
 		table_print(rows->table);
 	table_free(&rows->table);
+	live_view_fini(&rows->live);
 	registry_close(&r);
 	return done;
 }

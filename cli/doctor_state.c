@@ -3,6 +3,7 @@
  * Registry, policy and the running plugin.
  */
 #include "cli/doctor.h"
+#include "cli/live_view.h"
 #include "cli/meter_view.h"
 #include "core/policy.h"
 #include "io/policy_json.h"
@@ -200,12 +201,36 @@ static void check_running(struct doctor *d, const char *path,
 			v->applied_change, h->change_seq);
 }
 
+/* V: what the broker says, which runs; or NULL. */
+static void check_live(struct doctor *d, const struct meter_view *v)
+{
+	char path[CLI_PATH_MAX];
+	struct live_view live;
+	struct err e;
+
+	if (!cli_state_path(d->c, LIVE_FILE, path, sizeof(path), &e) ||
+		!live_view_read(d->c, &live, &e))
+		return;
+	if (live.problem[0] != '\0')
+		doctor_find(d, SEVERITY_ERROR, "live.read", path,
+			"do what it says: until then the broker admits nobody",
+			"%s", live.problem);
+	else if (live.there && v != NULL && v->applied_live != live.change)
+		doctor_find(d, SEVERITY_WARNING, "live.behind", path,
+			"look again in a second; then see the broker's log",
+			"%" PRId64 " of %" PRId64
+			" of weir-feed's actions are in force",
+			v->applied_live, live.change);
+	live_view_fini(&live);
+}
+
 static void check_plugin(struct doctor *d, const struct registry_heads *h)
 {
 	const char *path = d->c->meter;
 	struct meter_view v;
 
 	meter_view_read(d->c, &v);
+	check_live(d, v.state == BROKER_RUNNING ? &v : NULL);
 	if (h->restored || h->revision < v.highest_revision)
 		doctor_find(d, SEVERITY_ERROR, "registry.went_back", path,
 			"put the newer file back, or: weir registry accept",

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/explain_batch.h"
 
-#include "cli/asked.h"
 #include "cli/output.h"
 #include "io/file.h"
 #include "io/values.h"
@@ -18,9 +17,7 @@
 #define SLOTS 8192u
 
 struct batch {
-	const struct cli *c;
-	struct registry *r;
-	const struct policy *policy;
+	const struct asking *from;
 	struct slot {
 		char id[DEVICE_ID_MAX + 1];
 		struct asked *asked; /* NULL: empty */
@@ -59,7 +56,7 @@ static bool find_device(
 	if (s->asked == NULL || !str_eq(str_from(s->id), id)) {
 		slot_clear(s);
 		s->asked = need_memory(1, sizeof(*s->asked));
-		if (!asked_load(b->c, b->r, b->policy, id, s->asked, e)) {
+		if (!asked_load(b->from, id, s->asked, e)) {
 			free(s->asked);
 			s->asked = NULL;
 			return false;
@@ -172,8 +169,8 @@ static bool ask(struct batch *b, struct str line, struct err *e)
 
 	if (!parse(line, &q, e) || !find_device(b, q.device, &a, e))
 		return false;
-	q.what.now_s = b->c->now_s;
-	answer(b->policy, decide(b->policy, &a->who, &q.what));
+	q.what.now_s = b->from->c->now_s;
+	answer(b->from->policy, decide(b->from->policy, &a->who, &q.what));
 	return true;
 }
 
@@ -205,11 +202,10 @@ static bool ask_all(struct batch *b, FILE *in, const char *name, struct err *e)
 	return ok;
 }
 
-bool explain_batch(const struct cli *c, struct registry *r,
-	const struct policy *policy, const char *path, struct err *e)
+bool explain_batch(const struct asking *from, const char *path, struct err *e)
 {
 	bool standard = strcmp(path, "-") == 0, ok;
-	struct batch b = {.c = c, .r = r, .policy = policy};
+	struct batch b = {.from = from};
 	FILE *in = standard ? stdin : fopen(path, "re");
 	size_t i;
 

@@ -5,8 +5,7 @@
 #ifndef CLI_EXPLAIN_BATCH_H
 #define CLI_EXPLAIN_BATCH_H
 
-#include "cli/command.h"
-#include "core/policy.h"
+#include "cli/asked.h"
 
 /*
  * Answers every line of the file PATH ("-": standard input), in order, as it
@@ -15,7 +14,7 @@
  * rule that allowed or whose limit refused, else `-`. ERR_INPUT names the
  * first line that is none; those before it are answered.
  */
-MUST bool explain_batch(const struct cli *c, struct registry *r,
-	const struct policy *policy, const char *path, struct err *e);
+MUST bool explain_batch(
+	const struct asking *from, const char *path, struct err *e);
 
 #endif

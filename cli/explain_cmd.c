@@ -98,17 +98,16 @@ static bool find_policy(const struct cli *c, struct registry *r,
 	return true;
 }
 
-static bool explain_one(struct cli *c, struct registry *r,
-	const struct policy *policy, int64_t revision, struct err *e)
+static bool explain_one(struct cli *c, const struct asking *from,
+	int64_t revision, struct err *e)
 {
-	struct explained x = {.policy = policy, .revision = revision};
+	struct explained x = {.policy = from->policy, .revision = revision};
 	struct asked asked;
 	bool done = true;
 
 	x.asked = &asked;
 	x.id = cli_word(c, 0);
-	if (!read_request(c, &x.what, e) ||
-		!asked_load(c, r, policy, x.id, &asked, e))
+	if (!read_request(c, &x.what, e) || !asked_load(from, x.id, &asked, e))
 		return false;
 	if (x.what.action == ACTION_NONE && !asked.found)
 		return err_set(e, ERR_NOT_FOUND,
@@ -117,7 +116,7 @@ static bool explain_one(struct cli *c, struct registry *r,
 	if (x.what.action == ACTION_NONE) {
 		done = explain_summary(c, &x, e);
 	} else {
-		x.decision = decide(policy, &asked.who, &x.what);
+		x.decision = decide(x.policy, &asked.who, &x.what);
 		c->answer_no = x.decision.verdict == VERDICT_REFUSED;
 		explain_print(c, &x);
 	}
@@ -125,26 +124,41 @@ static bool explain_one(struct cli *c, struct registry *r,
 	return done;
 }
 
-static bool run_explain(struct cli *c, struct err *e)
+/* Explains by what R, live.db and the policy say. */
+static bool explain(struct cli *c, struct registry *r, struct err *e)
 {
 	const char *batch = args_get(c->args, "batch");
+	struct live_view live;
 	struct policy *policy = NULL;
-	struct registry *r = NULL;
+	struct asking from = {.c = c, .r = r, .live = &live};
 	int64_t revision;
 	bool ok;
 
-	if ((batch != NULL) == (c->args->n_words != 0))
+	if (!live_view_need(c, &live, e))
+		return false;
+	ok = find_policy(c, r, &revision, &policy, e);
+	from.policy = policy;
+	if (ok && batch != NULL)
+		ok = explain_batch(&from, batch, e);
+	else if (ok)
+		ok = explain_one(c, &from, revision, e);
+	policy_free(&policy);
+	live_view_fini(&live);
+	return ok;
+}
+
+static bool run_explain(struct cli *c, struct err *e)
+{
+	bool batch = args_get(c->args, "batch") != NULL, ok;
+	struct registry *r = NULL;
+
+	if (batch == (c->args->n_words != 0))
 		return err_set(e, ERR_INPUT,
 			"give a device, or --batch FILE; see weir help "
 			"explain");
 	if (!cli_registry(c, REGISTRY_READ, &r, e))
 		return false;
-	ok = find_policy(c, r, &revision, &policy, e);
-	if (ok && batch != NULL)
-		ok = explain_batch(c, r, policy, batch, e);
-	else if (ok)
-		ok = explain_one(c, r, policy, revision, e);
-	policy_free(&policy);
+	ok = explain(c, r, e);
 	registry_close(&r);
 	return ok;
 }

@@ -89,7 +89,10 @@ static void list_name(
 {
 	const struct device *d = x->asked->who.device;
 	bool publish = x->what.action == ACTION_PUBLISH;
-	bool jail = d->status == DEVICE_QUARANTINED;
+	/* weir-feed's quarantine leaves the class's rules in force. */
+	bool jail = d->status == DEVICE_QUARANTINED &&
+		    (!x->asked->who.confined ||
+			    x->decision.reason == REASON_QUARANTINED);
 
 	(void)snprintf(out, RULE_PLACE_MAX, "%s%s.%s",
 		jail ? "quarantine" : "classes.", jail ? "" : d->class_name,
@@ -199,6 +202,7 @@ static void json_device(cJSON *o, const struct explained *x)
 	if (a->registered)
 		fingerprint_format(a->credential.fingerprint, hex);
 	json_str(o, "fingerprint", a->registered ? hex : NULL);
+	json_bool(o, "by_feed", a->who.confined);
 	if (x->revision != 0)
 		json_int(o, "policy_revision", x->revision);
 	else
@@ -251,10 +255,11 @@ static void print_device(const struct explained *x)
 		print_field("device", "%.*s, which the registry does not have",
 			STR_ARG(x->id));
 	else
-		print_field("device", "%s (class %s, %s)", a->device.id,
+		print_field("device", "%s (class %s, %s%s)", a->device.id,
 			a->device.class_name,
 			device_status_name(
-				(enum device_status)a->device.status));
+				(enum device_status)a->device.status),
+			a->who.confined ? " by weir-feed" : "");
 }
 
 static void print_request(const struct explained *x)

@@ -161,8 +161,13 @@ static void print_people(const struct cli *c, const struct explained *x,
 	struct table *t = table_new(heads, 4);
 	char remedy[REMEDY_MAX];
 
-	print_field("device", "%s (class %s, %s)", d->id, d->class_name,
-		device_status_name((enum device_status)d->status));
+	print_field("device", "%s (class %s, %s%s)", d->id, d->class_name,
+		device_status_name((enum device_status)d->status),
+		x->asked->who.confined ? " by weir-feed" : "");
+	if (x->asked->who.confined)
+		print_field("rules",
+			"of the quarantine, below: what the class's rules "
+			"refuse is refused too");
 	if (connect.verdict == VERDICT_ALLOWED)
 		print_field("connect", "allowed");
 	else
@@ -230,6 +235,7 @@ static void print_json(const struct explained *x, struct decision connect,
 	json_str(o, "class", d->class_name);
 	json_str(
 		o, "status", device_status_name((enum device_status)d->status));
+	json_bool(o, "by_feed", x->asked->who.confined);
 	v = json_object(o, "connect");
 	json_str(v, "verdict",
 		connect.verdict == VERDICT_ALLOWED ? "allowed" : "refused");

@@ -16,7 +16,8 @@ struct meter_view {
 	uint64_t unmetered, strangers;
 	uint32_t metered; /* devices that have a slot */
 	int64_t pid, started_s, heartbeat_s, connected;
-	int64_t applied_change, policy_revision, highest_revision, load_error_s;
+	int64_t applied_change, applied_live, policy_revision;
+	int64_t highest_revision, load_error_s;
 	char load_error[METER_TEXT + 1]; /* "" : the last load succeeded */
 };
 

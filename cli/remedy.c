@@ -35,11 +35,30 @@ static void new_certificate(
 		from, to, a->device.id);
 }
 
+static void by_feed(const struct explained *x, char out[static REMEDY_MAX])
+{
+	const struct quarantine *q = x->asked->by_feed;
+	char until[TIME_TEXT] = "";
+
+	if (q->until_s != 0)
+		time_format(q->until_s, until);
+	(void)snprintf(out, REMEDY_MAX,
+		"weir-feed ends it, asked by POST /api/v1/devices/%s/release"
+		"%s%s; %s did it%s%s",
+		q->device_id, until[0] != '\0' ? "; it ends by itself at " : "",
+		until, q->actor,
+		q->reason[0] != '\0' ? "; the reason given: " : "", q->reason);
+}
+
 static void status(const struct explained *x, char out[static REMEDY_MAX])
 {
 	const struct device *d = &x->asked->device;
 	char until[TIME_TEXT];
 
+	if (x->asked->who.confined) {
+		by_feed(x, out);
+		return;
+	}
 	until[0] = '\0';
 	if (d->status_until_s != 0)
 		time_format(d->status_until_s, until);

@@ -4,6 +4,7 @@
  * named devices change in one transaction, or none.
  */
 #include "cli/command.h"
+#include "cli/live_view.h"
 #include "cli/output.h"
 #include "cli/wait.h"
 #include "core/utf8.h"
@@ -232,6 +233,49 @@ static bool read_ids(const struct cli *c, struct request *q, struct err *e)
 
 /* --------------------------------------------------------------------- doing */
 
+/* A release must not look as if it had freed whom weir-feed holds. */
+static bool check_feed(const struct cli *c, struct registry *r,
+	const struct live_view *live, const char *id, struct err *e)
+{
+	const struct quarantine *q = live_view_find(live, str_from(id));
+	struct device d = {.id_len = 0};
+	bool found = false, only;
+
+	if (q == NULL)
+		return true;
+	if (!registry_device(r, str_from(id), &d, &found, e))
+		return false;
+	only = found && device_effective(&d, c->now_s) == DEVICE_ACTIVE;
+	device_fini(&d);
+	if (only)
+		return err_set(e, ERR_CONFLICT,
+			"device '%s' is in quarantine by weir-feed alone (%s), "
+			"which ends it, asked by POST "
+			"/api/v1/devices/%s/release",
+			id, q->actor, id);
+	if (found)
+		print_note("device '%s' stays in quarantine by weir-feed (%s) "
+			   "until that ends it, asked by POST "
+			   "/api/v1/devices/%s/release",
+			id, q->actor, id);
+	return true;
+}
+
+static bool check_releases(const struct cli *c, struct registry *r,
+	const struct ids *ids, struct err *e)
+{
+	struct live_view live;
+	bool done = true;
+
+	if (!live_view_read(c, &live, e))
+		return false;
+	live_view_note(&live);
+	for (size_t i = 0; done && i < ids->n; i++)
+		done = check_feed(c, r, &live, ids->id[i], e);
+	live_view_fini(&live);
+	return done;
+}
+
 /* All changes of Q in one transaction of R; *range is what it wrote. */
 static bool apply(const struct cli *c, struct registry *r, struct request *q,
 	struct change_range *range, struct err *e)
@@ -241,6 +285,8 @@ static bool apply(const struct cli *c, struct registry *r, struct request *q,
 	if (!registry_heads(r, &heads, e))
 		return false;
 	if (q->class_name != NULL && !pick_class(c, r, q, e))
+		return false;
+	if (q->verb == VERB_RELEASE && !check_releases(c, r, &q->ids, e))
 		return false;
 	for (size_t i = 0; i < q->ids.n; i++) {
 		if (!registry_device_status(r, str_from(q->ids.id[i]),

@@ -3,6 +3,7 @@
  * weir status: is the broker guarded, by what, and what is in the registry.
  */
 #include "cli/audit.h"
+#include "cli/live_view.h"
 #include "cli/meter_view.h"
 #include "cli/output.h"
 #include "io/values.h"
@@ -23,6 +24,7 @@ struct status {
 	struct registry_counts counts;
 	int64_t expiring;
 	struct newest_audit audit;
+	struct live_view live;
 };
 
 /* ------------------------------------------------------------------- reading */
@@ -99,6 +101,7 @@ static void broker_json(cJSON *o, const struct meter_view *b)
 	json_int(j, "unmetered", (int64_t)b->unmetered);
 	json_int(j, "strangers", (int64_t)b->strangers);
 	json_int(j, "applied_change", b->applied_change);
+	json_int(j, "applied_live", b->applied_live);
 	json_int(j, "policy_revision", b->policy_revision);
 	json_time(j, "load_error_s", b->load_error_s);
 	json_str(j, "load_error", b->load_error_s != 0 ? b->load_error : NULL);
@@ -121,6 +124,22 @@ static void registry_json(cJSON *o, const struct status *s)
 	json_int(credentials, "expiring_30d", s->expiring);
 }
 
+static void live_status_json(cJSON *o, const struct live_view *v)
+{
+	cJSON *j = json_object(o, "live");
+	bool unreadable = v->problem[0] != '\0';
+
+	json_str(j, "state",
+		unreadable ? "unreadable"
+		: v->there ? "ok"
+			   : "none");
+	json_str(j, "problem", unreadable ? v->problem : NULL);
+	if (unreadable)
+		return;
+	json_int(j, "quarantined", live_view_count(v));
+	json_int(j, "change", v->change);
+}
+
 static void status_json(const struct cli *c, const struct status *s)
 {
 	cJSON *o = json_new(), *j;
@@ -128,6 +147,7 @@ static void status_json(const struct cli *c, const struct status *s)
 	json_str(o, "state", c->state);
 	broker_json(o, &s->broker);
 	registry_json(o, s);
+	live_status_json(o, &s->live);
 	if (s->audit.seq == 0) {
 		json_str(o, "audit", NULL);
 	} else {
@@ -206,6 +226,24 @@ static void print_broker(const struct cli *c, const struct status *s)
 	}
 }
 
+static void print_live(const struct status *s)
+{
+	const struct live_view *v = &s->live;
+	int64_t n = live_view_count(v);
+	bool behind = s->broker.state == BROKER_RUNNING &&
+		      s->broker.applied_live != v->change;
+
+	if (v->problem[0] != '\0')
+		print_field("weir-feed", "%s", v->problem);
+	else if (v->there)
+		print_field("weir-feed",
+			"%" PRId64 " device%s in quarantine by it (%" PRId64
+			"%s)",
+			n, n == 1 ? "" : "s", v->change,
+			behind ? ", not all in force: the broker is behind"
+			       : "");
+}
+
 static void status_print(const struct cli *c, const struct status *s)
 {
 	const int64_t *n = s->counts.devices;
@@ -219,6 +257,7 @@ static void status_print(const struct cli *c, const struct status *s)
 		" quarantined, %" PRId64 " retired",
 		n[DEVICE_ACTIVE], n[DEVICE_SUSPENDED], n[DEVICE_QUARANTINED],
 		n[DEVICE_RETIRED]);
+	print_live(s);
 	print_field("certificates",
 		"%" PRId64 " active, %" PRId64 " revoked; %" PRId64
 		" expired or within 30 days of it",
@@ -236,13 +275,14 @@ static bool run_status(struct cli *c, struct err *e)
 {
 	struct status s = {.expiring = 0};
 
-	if (!read_registry(c, &s, e))
+	if (!read_registry(c, &s, e) || !live_view_read(c, &s.live, e))
 		return false;
 	meter_view_read(c, &s.broker);
 	if (c->json)
 		status_json(c, &s);
 	else
 		status_print(c, &s);
+	live_view_fini(&s.live);
 	return true;
 }
 
