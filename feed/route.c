@@ -4,6 +4,7 @@
 #include "feed/api_classes.h"
 #include "feed/api_device.h"
 #include "feed/api_devices.h"
+#include "feed/action.h"
 #include "feed/api_health.h"
 #include "feed/api_openapi.h"
 #include "feed/api_tail.h"
@@ -13,6 +14,11 @@
 const struct route ROUTES[] = {
 	{ASK_GET, "/api/v1/health", RIGHT_NONE, api_health},
 	{ASK_GET, "/api/v1/tail", RIGHT_READ, api_tail},
+	{ASK_GET, "/api/v1/quarantines", RIGHT_READ, action_quarantines},
+	{ASK_GET, "/api/v1/actions", RIGHT_READ, action_list},
+	{ASK_POST, "/api/v1/devices/{id}/quarantine", RIGHT_ACT,
+		action_quarantine},
+	{ASK_POST, "/api/v1/devices/{id}/release", RIGHT_ACT, action_release},
 	{ASK_GET, "/metrics", RIGHT_READ, metrics_answer},
 	{ASK_GET, "/api/v1/openapi.json", RIGHT_NONE, api_openapi},
 	{ASK_GET, "/api/v1/devices", RIGHT_READ, api_devices},

@@ -305,6 +305,8 @@ def test_device_add_and_show(weir):
     assert [shown.pop(k) for k in ("broker", "connections", "last_connect",
                                    "last_refusal")] == [
         "never_ran", 0, None, None]
+    # What weir-feed has of it: test_live.py.
+    assert shown.pop("feed_quarantine") is None
     assert shown == added
     assert set(shown) == {
         "id", "class", "mode", "status", "effective_status",
@@ -586,10 +588,10 @@ def test_status_usage(weir, args):
 
 # ------------------------------------------------------------- wait, and status
 
-HEADER_SIZE, SEGMENT_SIZE, OUTCOMES_AT, OUTCOME = 432, 0x1000000, 0x1000, 80
+HEADER_SIZE, SEGMENT_SIZE, OUTCOMES_AT, OUTCOME = 440, 0x1000000, 0x1000, 80
 AT = {"generation": 24, "pid": 32, "started_s": 40, "heartbeat_s": 48,
       "applied_change": 56, "policy_revision": 64, "connected": 80,
-      "closed": 88, "refused": 96, "load_error_s": 104}
+      "closed": 88, "refused": 96, "load_error_s": 104, "applied_live": 432}
 
 
 class Broker:
