@@ -20,9 +20,9 @@
 #define MAX   200u
 
 struct model {
-	bool in;
 	int64_t until_s;
 	uint32_t round;
+	bool in;
 };
 
 static struct str id_of(unsigned i, char out[static 16])
@@ -52,7 +52,7 @@ static void put(struct jail *j, struct model *m, unsigned i, struct rng *r)
 	if (!fits)
 		return;
 	assert_int_equal(changed, !m[i].in || m[i].until_s != as.until_s);
-	m[i] = (struct model){true, as.until_s, as.round};
+	m[i] = (struct model){as.until_s, as.round, true};
 }
 
 static void compare(const struct jail *j, const struct model *m)
@@ -82,7 +82,7 @@ static void purge(struct jail *j, struct model *m)
 static void test_model(void **state)
 {
 	struct rng r = {7};
-	struct model m[IDS] = {{false, 0, 0}};
+	struct model m[IDS] = {{0, 0, false}};
 	struct jail j = {NULL, 0, 0};
 	char text[16];
 
