@@ -23,7 +23,7 @@ static void read_header(const struct meter_header *h, struct meter_view *out)
 	out->unmetered = LOAD(unmetered);
 	out->strangers = LOAD(strangers);
 	out->applied_change = LOAD(applied_change);
-	out->applied_live = LOAD(applied_live);
+	out->applied_live = meter_applied_live(h);
 	out->policy_revision = LOAD(policy_revision);
 	out->highest_revision = LOAD(highest_revision);
 	out->load_error_s = LOAD(load_error_s);

@@ -81,9 +81,6 @@ struct meter_header {
 	/* TLS connections that never became a device's. */
 	_Atomic uint64_t strangers;
 	_Atomic uint64_t stranger_wire_bytes_in, stranger_wire_bytes_out;
-	/* live.db: every action up to this one is in force on every
-	 * connection; release. */
-	_Atomic int64_t applied_live;
 };
 
 /* What one change closed. */
@@ -94,6 +91,7 @@ struct meter_outcome {
 	_Atomic uint64_t device[DEVICE_ID_MAX / 8]; /* id, zero padded */
 };
 
+#define METER_LIVE_AT     0xff0u /* 64 bits */
 #define METER_IDENTITY_AT 0xff8u /* 64 bits */
 #define METER_OUTCOMES_AT 0x1000u
 #define METER_EVENTS_AT   0x8000u
@@ -108,8 +106,8 @@ _Static_assert(offsetof(struct meter_header, generation) == 24, "layout");
 _Static_assert(offsetof(struct meter_header, applied_change) == 56, "layout");
 _Static_assert(offsetof(struct meter_header, load_error) == 112, "layout");
 _Static_assert(offsetof(struct meter_header, events) == 376, "layout");
-_Static_assert(sizeof(struct meter_header) == 440, "layout");
-_Static_assert(sizeof(struct meter_header) <= METER_IDENTITY_AT, "layout");
+_Static_assert(sizeof(struct meter_header) == 432, "layout");
+_Static_assert(sizeof(struct meter_header) <= METER_LIVE_AT, "layout");
 _Static_assert(sizeof(struct meter_outcome) == 80, "layout");
 _Static_assert(
 	METER_OUTCOMES_AT + METER_OUTCOMES * sizeof(struct meter_outcome) <=
@@ -145,7 +143,25 @@ static inline uint64_t meter_identity(const void *mem)
 		memory_order_relaxed);
 }
 
+/* live.db: every action of weir-feed's up to this one is in force on every
+ * connection. */
+static inline int64_t meter_applied_live(const void *mem)
+{
+	const char *at = (const char *)mem + METER_LIVE_AT;
+
+	return atomic_load_explicit((const _Atomic int64_t *)(const void *)at,
+		memory_order_acquire);
+}
+
 /* --------------------------------------------------------------- the writer */
+
+static inline void meter_apply_live(void *mem, int64_t change)
+{
+	char *at = (char *)mem + METER_LIVE_AT;
+
+	atomic_store_explicit(
+		(_Atomic int64_t *)(void *)at, change, memory_order_release);
+}
 
 /* ID is a random number. */
 static inline void meter_identify(void *mem, uint64_t id)

@@ -89,8 +89,7 @@ static int64_t in_force(const struct feed *f)
 
 	if (w->state != BROKER_RUNNING)
 		return 0;
-	return atomic_load_explicit(&segment_header(&w->segment)->applied_live,
-		memory_order_acquire);
+	return meter_applied_live(w->segment.mem);
 }
 
 /* ------------------------------------------------------------- who it is about */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "feed/route.h"
 
+#include "feed/action.h"
 #include "feed/api_classes.h"
 #include "feed/api_device.h"
 #include "feed/api_devices.h"
-#include "feed/action.h"
 #include "feed/api_health.h"
 #include "feed/api_openapi.h"
 #include "feed/api_tail.h"

@@ -330,8 +330,7 @@ void live_settle(struct guard *g)
 
 	if (!l->known || l->load != LIVE_LOADED || g->kicks.n != 0)
 		return;
-	atomic_store_explicit(
-		&g->meter->applied_live, l->change, memory_order_release);
+	meter_apply_live(g->segment.mem, l->change);
 }
 
 void live_end(struct guard *g)

@@ -146,7 +146,7 @@ static bool open_segment(struct guard *g, struct err *e)
 	atomic_store_explicit(&m->started_s, g->now_s, memory_order_relaxed);
 	atomic_store_explicit(&m->heartbeat_s, g->now_s, memory_order_relaxed);
 	atomic_store_explicit(&m->connected, 0, memory_order_relaxed);
-	atomic_store_explicit(&m->applied_live, 0, memory_order_relaxed);
+	meter_apply_live(g->segment.mem, 0);
 	if (!gauge_begin(g))
 		return err_set(e, ERR_ENVIRONMENT,
 			"%s: no memory or no room to count in it",

@@ -588,10 +588,10 @@ def test_status_usage(weir, args):
 
 # ------------------------------------------------------------- wait, and status
 
-HEADER_SIZE, SEGMENT_SIZE, OUTCOMES_AT, OUTCOME = 440, 0x1000000, 0x1000, 80
+HEADER_SIZE, SEGMENT_SIZE, OUTCOMES_AT, OUTCOME = 432, 0x1000000, 0x1000, 80
 AT = {"generation": 24, "pid": 32, "started_s": 40, "heartbeat_s": 48,
       "applied_change": 56, "policy_revision": 64, "connected": 80,
-      "closed": 88, "refused": 96, "load_error_s": 104, "applied_live": 432}
+      "closed": 88, "refused": 96, "load_error_s": 104, "applied_live": 0xff0}
 
 
 class Broker:
