@@ -8,6 +8,7 @@
 #include "io/values.h"
 
 #include <arpa/inet.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <time.h>
@@ -396,6 +397,7 @@ static void list(
 	struct listing x = {
 		.f = f, .out = &a->body, .now_s = (int64_t)time(NULL)};
 	int64_t newest;
+	char cursor[24];
 	struct err e;
 
 	json_open(&a->body, NULL, '{');
@@ -407,12 +409,11 @@ static void list(
 		return;
 	}
 	json_close(&a->body, ']');
+	(void)snprintf(cursor, sizeof(cursor), "%" PRId64, x.last_change);
 	if (!x.more)
 		json_null(&a->body, "next");
-	else if (by_id)
-		json_text(&a->body, "next", str_from(x.last));
 	else
-		json_number(&a->body, "next", x.last_change);
+		json_text(&a->body, "next", str_from(by_id ? x.last : cursor));
 	json_number(&a->body, "change", newest);
 	json_number(&a->body, "in_force", in_force(f));
 	json_close(&a->body, '}');

@@ -28,14 +28,30 @@ ASKED = {
     "/api/v1/devices/{id}": ["meter-1", "idle", "gone"],
     "/api/v1/classes": [""],
     "/api/v1/classes/{name}": ["meter", "strict"],
+    "/api/v1/quarantines": ["", "?limit=1"],
+    "/api/v1/actions": ["", "?limit=1"],
 }
 """How each path is asked: what stands for what is in braces, and its query."""
+
+POSTED = {
+    "/api/v1/devices/{id}/quarantine": [
+        (200, "idle", {"reason": "odd", "for_s": 60}), (200, "idle", {}),
+        (400, "idle", {"x": 1}), (404, "nobody", {}), (409, "gone", {}),
+        (415, "idle", None)],
+    "/api/v1/devices/{id}/release": [
+        (200, "idle", {}), (200, "idle", {}), (400, "idle", {"x": 1}),
+        (404, "nobody", {}), (409, "held", {}), (415, "idle", None)],
+}
+"""The status of what is posted: as the path has it, with which body; None: one
+of another type."""
 
 WRONG = {
     "/api/v1/devices": [(400, "?limit=0"), (400, "?x=1"),
                         (400, "?cursor=nonsense")],
     "/api/v1/devices/{id}": [(404, "nobody"), (400, "idle?x=1")],
     "/api/v1/classes/{name}": [(404, "nobody")],
+    "/api/v1/quarantines": [(400, "?limit=0")],
+    "/api/v1/actions": [(400, "?cursor=x")],
     "/api/v1/tail": [(426, ""), (400, "?x=1"), (400, "?counters=1")],
 }
 """The same, with the status that it must get."""
@@ -195,7 +211,7 @@ def test_all_is_asked():
     gets = {p for p, m in OPERATIONS if m == "get"
             and "200" in DOC["paths"][p][m]["responses"]}
     assert gets == set(ASKED)
-    assert gets | {"/api/v1/tail"} == {p for p, _ in OPERATIONS}
+    assert gets | set(POSTED) | {"/api/v1/tail"} == {p for p, _ in OPERATIONS}
 
 
 @pytest.mark.parametrize("path", ASKED)
@@ -212,6 +228,30 @@ def test_failures(asked, path):
         got = asked.get(url)
         assert got.status == status, (url, got.text[:300])
         check_answer(DOC["paths"][path]["get"], got)
+
+
+@pytest.fixture(scope="module")
+def act(fleet, asked):
+    fleet.device("strict", cert=None, id="held")
+    fleet.weir("quarantine", "held")
+    return fleet.weir("token", "add", "openapi", "--rights", "act").strip()
+
+
+@pytest.mark.parametrize("path", POSTED)
+def test_actions(asked, act, path):
+    op = DOC["paths"][path]["post"]
+    for status, word, body in POSTED[path]:
+        url = re.sub(r"\{\w+\}", word, path)
+        got = (asked.post(url, body, token=act) if body is not None else
+               asked.ask("POST", url, b"x=1", act, Content_Type="text/plain"))
+        assert got.status == status, (url, got.text[:300])
+        check_answer(op, got)
+        if status == 200:
+            check_answer(DOC["paths"]["/api/v1/quarantines"]["get"],
+                         asked.get("/api/v1/quarantines"))
+    got = asked.post(url, {})
+    assert got.status == 403
+    check_answer(op, got)
 
 
 def test_it_is_served(asked):
