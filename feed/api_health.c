@@ -3,6 +3,23 @@
 
 #include "feed/feed.h"
 
+static void tell_history(struct text *t, const struct recorder *r)
+{
+	struct recorder_state s;
+
+	recorder_state(r, &s);
+	json_open(t, "history", '{');
+	json_text(t, "state", s.well ? STR("ok") : STR("failing"));
+	if (s.well)
+		json_null(t, "error");
+	else
+		json_text(t, "error", str_from(s.error));
+	json_number(t, "looked_s", s.looked_s);
+	json_number(t, "told_s", s.told_s);
+	json_count(t, "bytes", s.bytes);
+	json_close(t, '}');
+}
+
 void api_health(struct feed *f, const struct ask *q, struct answer *a)
 {
 	struct err e;
@@ -20,6 +37,7 @@ void api_health(struct feed *f, const struct ask *q, struct answer *a)
 		str_from(broker_state_name(f->watch->meter.state)));
 	json_number(&a->body, "heartbeat_s", f->watch->meter.heartbeat_s);
 	json_close(&a->body, '}');
+	tell_history(&a->body, f->recorder);
 	json_close(&a->body, '}');
 	json_line_end(&a->body);
 }

@@ -28,7 +28,9 @@ bool feed_open(
 	if (!watch_open(config->meter, config->metrics.top, &f->watch, e) ||
 		!roster_open(config->state, &f->roster, e) ||
 		!access_open(config, &f->access, e) ||
-		!tail_new(f->watch, &f->tail, e)) {
+		!tail_new(f->watch, &f->tail, e) ||
+		!recorder_open(
+			config->state, &config->history, &f->recorder, e)) {
 		feed_close(&f);
 		return false;
 	}
@@ -42,6 +44,7 @@ void feed_close(struct feed **f)
 	if (*f == NULL)
 		return;
 	tail_free(&(*f)->tail);
+	recorder_close(&(*f)->recorder);
 	watch_close(&(*f)->watch);
 	roster_close(&(*f)->roster);
 	access_close(&(*f)->access);
@@ -56,16 +59,27 @@ void feed_second(struct feed *f, int64_t now_s, int64_t now_ms)
 	roster_look(f->roster);
 	/* The meter may be replaced: what was written last into it is read. */
 	(void)tail_read(f->tail, (struct tail_now){now_s, now_ms});
+	if (meter_watch_moved(&f->watch->meter))
+		recorder_finish(f->recorder, f->watch, now_s, now_ms);
 	if (watch_look(f->watch, now_s, now_ms) != WATCH_SAME ||
 		f->watch->meter.state != before)
 		say_broker(&f->watch->meter);
 	credentials_second(&f->credentials, now_s, now_ms);
+	recorder_second(f->recorder, f->watch, now_s, now_ms);
 }
 
 bool feed_step(struct feed *f)
 {
 	return watch_step(f->watch) ||
-	       credentials_step(&f->credentials, f->roster);
+	       credentials_step(&f->credentials, f->roster) ||
+	       recorder_step(f->recorder, f->watch);
+}
+
+void feed_finish(struct feed *f)
+{
+	struct tail_now now = feed_now();
+
+	recorder_finish(f->recorder, f->watch, now.s, now.ms);
 }
 
 struct tail_now feed_now(void)

@@ -9,6 +9,7 @@
 #include "feed/config.h"
 #include "feed/credentials.h"
 #include "feed/metrics.h"
+#include "feed/recorder.h"
 #include "feed/roster.h"
 #include "feed/tail.h"
 #include "feed/watch.h"
@@ -24,14 +25,18 @@ struct feed {
 	struct access *access; /* who may ask; never NULL */
 	struct credentials credentials;
 	struct metrics metrics;
-	struct tail *tail;     /* of it; never NULL */
-	struct server *server; /* NULL: it does not serve yet, or no more */
+	struct recorder *recorder; /* of the history; never NULL */
+	struct tail *tail;         /* of it; never NULL */
+	struct server *server;     /* NULL: it does not serve yet, or no more */
 };
 
 /* *f is given: feed_close. */
 MUST bool feed_open(
 	const struct feed_config *config, struct feed **out, struct err *e);
 void feed_close(struct feed **f);
+
+/* For a stop as asked: tells the history all that was counted. */
+void feed_finish(struct feed *f);
 
 /* Each second. NOW_S is Unix time, NOW_MS of a clock that does not jump. What
  * takes longer than ANSWER_STEP_MS goes into feed_step. */

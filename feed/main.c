@@ -170,6 +170,7 @@ static bool serve(const struct feed_config *c, struct err *e)
 		say_listening(f, s);
 		notify_manager("READY=1");
 		done = server_run(s, e);
+		feed_finish(f);
 	}
 	server_close(&s);
 	feed_close(&f);

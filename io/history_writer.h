@@ -21,12 +21,7 @@ struct history_limits {
 	uint64_t max_bytes; /* of the file */
 };
 
-#define HISTORY_MINUTE_S  (48 * INT64_C(3600))
-#define HISTORY_HOUR_S    (35 * INT64_C(86400))
-#define HISTORY_DAY_S     (731 * INT64_C(86400))
-#define HISTORY_EVENT_S   (35 * INT64_C(86400))
-#define HISTORY_MAX_BYTES (UINT64_C(16) << 30)
-#define HISTORY_EVENTS    1000000 /* kept at most, whatever their age */
+#define HISTORY_EVENTS 1000000 /* kept at most, whatever their age */
 
 /*
  * The right to write, which one program has at a time: *fd is open (and to be

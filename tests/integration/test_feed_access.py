@@ -38,7 +38,14 @@ def actor(fleet):
     return token(fleet, "actor", "--rights", "act")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
+def feed(fleet):
+    """One for each test: a state directory has one feed at a time."""
+    with feed_support.Feed(fleet) as f:
+        yield f
+
+
+@pytest.fixture
 def strict(fleet):
     """Nobody reads without a token."""
     with feed_support.Feed(
@@ -109,8 +116,8 @@ def test_what_is_no_token(own_fleet, text):
         assert f.get(OPEN, Authorization=text).status == 401
 
 
-def test_unknown_token_of_right_form(feed):
-    with feed_support.Feed(feed.fleet) as f:
+def test_unknown_token_of_right_form(fleet):
+    with feed_support.Feed(fleet) as f:
         got = f.get(READ, token="weir_" + "A" * 43)
         assert got.status == 401
         assert "not known" in got.detail()

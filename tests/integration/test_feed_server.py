@@ -481,8 +481,8 @@ def test_restart_at_the_same_port(own_fleet):
         assert f.get(HEALTH).status == 200
 
 
-def test_port_is_taken(feed):
-    other = feed_support.Feed(feed.fleet, listen=f"127.0.0.1:{feed.port}")
+def test_port_is_taken(feed, own_fleet):
+    other = feed_support.Feed(own_fleet, listen=f"127.0.0.1:{feed.port}")
     log = other.fails_to_start(3)
     assert f"127.0.0.1:{feed.port}" in log
     assert "somebody else listens there" in log

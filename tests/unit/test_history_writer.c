@@ -11,10 +11,17 @@
 #include <sys/wait.h>
 
 #define DAY INT64_C(86400)
-#define T0  (20000 * DAY)
 
-static const struct history_limits limits = {HISTORY_MINUTE_S, HISTORY_HOUR_S,
-	HISTORY_DAY_S, HISTORY_EVENT_S, HISTORY_MAX_BYTES};
+#define MINUTES_S (2 * DAY)
+#define HOURS_S   (35 * DAY)
+#define DAYS_S    (731 * DAY)
+#define EVENTS_S  (35 * DAY)
+#define ROOM      (UINT64_C(16) << 30)
+
+#define T0 (20000 * DAY)
+
+static const struct history_limits limits = {
+	MINUTES_S, HOURS_S, DAYS_S, EVENTS_S, ROOM};
 
 /* Device ID, which belongs to class "meter", is seen with N bytes in all. */
 static bool tell_bytes(struct history_writer *w, const char *id, int64_t t_s,
@@ -219,15 +226,15 @@ static void old_events_go(void **state)
 		HF_OK(f, history_tell_event(f->w, &v, "", &f->e));
 	}
 	HF_OK(f, history_commit(f->w, &f->e));
-	assert_int_equal(hf_tidy(f, &limits, T0 + HISTORY_EVENT_S), 0);
+	assert_int_equal(hf_tidy(f, &limits, T0 + EVENTS_S), 0);
 	assert_int_equal(ask_events(f, &all, 7, x, 8192), 5000);
-	(void)hf_tidy(f, &limits, T0 + HISTORY_EVENT_S + 2500);
+	(void)hf_tidy(f, &limits, T0 + EVENTS_S + 2500);
 	HF_OK(f, history_head(f->r, &head, &f->e));
 	assert_int_equal(head.first_event, 2001);
 	assert_int_equal(head.last_event, 5000);
 	assert_int_equal(ask_events(f, &all, 100, x, 8192), 3000);
 	/* a feed that starts again goes on after the last */
-	(void)hf_tidy(f, &limits, T0 + 2 * HISTORY_EVENT_S);
+	(void)hf_tidy(f, &limits, T0 + 2 * EVENTS_S);
 	history_writer_close(&f->w);
 	hf_open_writer(f);
 	tell_event(f, &v.e, "");
@@ -289,9 +296,9 @@ static void weeks_go_by(void **state)
 	HF_OK(f, history_head(f->r, &head, &f->e));
 	assert_int_equal(head.first_s, T0);
 	assert_int_equal(head.reach.purged_s[HISTORY_MINUTE],
-		history_floor(HISTORY_HOUR, end - HISTORY_MINUTE_S));
+		history_floor(HISTORY_HOUR, end - MINUTES_S));
 	assert_int_equal(head.reach.purged_s[HISTORY_HOUR],
-		history_floor(HISTORY_DAY, end - HISTORY_HOUR_S));
+		history_floor(HISTORY_DAY, end - HOURS_S));
 	assert_int_equal(head.reach.purged_s[HISTORY_DAY], 0);
 	/* three years on there is nothing left of them */
 	told(f, "a", end + INT64_C(1095) * DAY, a + 7);
@@ -418,7 +425,7 @@ static bool happened(struct history_fixture *f, uint64_t n)
 }
 
 static const struct history_limits short_limits = {
-	3600, DAY, 9999 * DAY, 9999 * DAY, HISTORY_MAX_BYTES};
+	3600, DAY, 9999 * DAY, 9999 * DAY, ROOM};
 
 static void failures_leave_it_whole(void **state)
 {
