@@ -6,7 +6,7 @@
 #include "io/live_private.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -265,23 +265,24 @@ static bool open_db(struct live *l, struct err *e)
 	       live_fail(l, e);
 }
 
-/* PATH with its folder's links resolved: of the rest none is followed. */
-static char *resolve(const char *path)
+/* PATH with its folder's links resolved, in OUT: of the rest none is
+ * followed. */
+static bool resolve(const char *path, char out[static PATH_MAX], struct err *e)
 {
 	const char *slash = strrchr(path, '/');
-	char *dir = slash == NULL   ? strdup(".")
-		    : slash == path ? strdup("/")
-				    : strndup(path, (size_t)(slash - path));
-	char *real = dir != NULL ? realpath(dir, NULL) : NULL;
 	const char *name = slash != NULL ? slash + 1 : path;
-	size_t size = real != NULL ? strlen(real) + strlen(name) + 2 : 0;
-	char *out = real != NULL ? malloc(size) : NULL;
+	char dir[PATH_MAX], real[PATH_MAX];
+	int n = snprintf(dir, sizeof(dir), "%.*s",
+		slash == NULL   ? 1
+		: slash == path ? 1
+				: (int)(slash - path),
+		slash == NULL ? "." : path);
 
-	if (out != NULL)
-		(void)snprintf(out, size, "%s/%s", real, name);
-	free(dir);
-	free(real);
-	return out;
+	if (n < 0 || (size_t)n >= sizeof(dir) || realpath(dir, real) == NULL)
+		return file_err(e, "open the folder of", path, errno);
+	n = snprintf(out, PATH_MAX, "%s/%s", real, name);
+	return (n > 0 && n < PATH_MAX) ||
+	       file_err(e, "open", path, ENAMETOOLONG);
 }
 
 /* *there: there is a file at PATH, and it is one to open. */
@@ -302,10 +303,14 @@ static bool look(const char *path, bool *there, struct err *e)
 static bool open_file(
 	const char *path, enum live_mode mode, struct live **out, struct err *e)
 {
-	struct live *l = calloc(1, sizeof(*l));
+	char real[PATH_MAX];
+	struct live *l;
 
+	if (!resolve(path, real, e))
+		return false;
+	l = calloc(1, sizeof(*l));
 	if (l != NULL)
-		l->path = resolve(path);
+		l->path = strdup(real);
 	if (l == NULL || l->path == NULL) {
 		free(l);
 		return live_no_memory(e);

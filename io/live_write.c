@@ -33,6 +33,24 @@ static bool fill(struct live *l, struct err *e)
 }
 _Static_assert(LIVE_SCHEMA == 1, "as the pragma says");
 
+/* SQLite says which mode it is in, whether or not it could change it. */
+static bool make_wal(struct live *l, struct err *e)
+{
+	sqlite3_stmt *st;
+	struct str mode;
+	bool row, done;
+
+	if (!live_prepare(l, "PRAGMA journal_mode = WAL", NO_VALS, &st, e))
+		return false;
+	done = live_step(l, st, &row, e);
+	if (done)
+		done = (row && col_text(st, 0, 16, &mode) &&
+			       str_eq(mode, STR("wal"))) ||
+		       live_fail(l, e);
+	(void)sqlite3_finalize(st);
+	return done;
+}
+
 static bool fill_file(char *path, struct err *e)
 {
 	struct live l = {.path = path, .mode = LIVE_WRITE};
@@ -45,9 +63,9 @@ static bool fill_file(char *path, struct err *e)
 		return live_no_memory(e);
 	if (!done)
 		(void)live_fail(&l, e);
-	/* WAL: it is a WAL file from its first byte that anybody sees. */
-	done = done && live_run(&l, "PRAGMA journal_mode = WAL", NO_VALS, e) &&
-	       fill(&l, e);
+	/* All is in the file itself, and nothing in a log beside it, which
+	 * would not get the file's new name. */
+	done = done && fill(&l, e) && make_wal(&l, e);
 	(void)sqlite3_close(l.db);
 	return done;
 }
