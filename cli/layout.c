@@ -3,6 +3,7 @@
 #include "cli/layout.h"
 
 #include "cli/output.h"
+#include "io/live.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -321,6 +322,9 @@ static bool fill(const struct work *w, bool made, struct err *e)
 		return false;
 	return settle(w, w->dir, w->c->state, &l->admin, made, e) &&
 	       make_registry(w, e) && make_dir(w, "live", &l->feed, e) &&
+	       settle_file(w, LIVE_FILE, &l->feed, false, e) &&
+	       settle_file(w, LIVE_FILE "-wal", &l->feed, false, e) &&
+	       settle_file(w, LIVE_FILE "-shm", &l->feed, false, e) &&
 	       make_dir(w, "usage", &l->feed, e) &&
 	       make_dir(w, "meter", &l->broker, e) &&
 	       settle_file(w, "meter/meter.seg", &l->broker, false, e);

@@ -433,7 +433,9 @@ const struct command status_change_commands[] = {
 		.name = "release",
 		.usage = WHICH "[--wait DUR]",
 		.summary = "End a suspension or quarantine",
-		.help = "  weir release pump-0001\n",
+		.help = "Whom weir-feed alone has in quarantine it releases "
+			"itself: the message says how.\n\n"
+			"  weir release pump-0001\n",
 		.options = PLAIN_OPTIONS,
 		.words_max = WORDS_ANY,
 		.run = run_release,

@@ -217,10 +217,12 @@ def test_init_repairs_modes(weir):
     os.chmod(weir.state, 0o777)
     os.chmod(weir.state / "registry.db", 0o666)
     os.chmod(weir.state / "meter", 0o777)
+    (weir.state / "live" / "live.db").touch(mode=0o600)
     done = weir.json("init", "--broker-user", account())
     repaired = {pathlib.Path(p["path"]).name for p in done["paths"]
                 if p["result"] == "repaired"}
-    assert {weir.state.name, "meter"} <= repaired
+    assert {weir.state.name, "meter", "live.db"} <= repaired
+    assert mode(weir.state / "live" / "live.db") == 0o640
     assert mode(weir.state) == 0o750
     assert mode(weir.state / "registry.db") == 0o640
     assert mode(weir.state / "meter") == 0o750
@@ -241,15 +243,18 @@ def test_init_refuses_a_file_in_its_place(bare):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="owners need root")
-def test_init_follows_no_link_inside(weir, tmp_path):
+@pytest.mark.parametrize("name", ["meter/meter.seg", "live/live.db",
+                                  "live/live.db-wal", "live/live.db-shm"])
+def test_init_follows_no_link_inside(weir, tmp_path, name):
     victim = tmp_path / "victim"
     victim.write_text("x")
     os.chmod(victim, 0o600)
-    (weir.state / "meter" / "meter.seg").symlink_to(victim)
-    weir.fails(3, "init", "--broker-user", account(), says="meter.seg")
+    path = weir.state / name
+    path.symlink_to(victim)
+    weir.fails(3, "init", "--broker-user", account(), says=path.name)
     assert mode(victim) == 0o600
-    (weir.state / "meter" / "meter.seg").unlink()
-    os.link(victim, weir.state / "meter" / "meter.seg")
+    path.unlink()
+    os.link(victim, path)
     weir.fails(2, "init", "--broker-user", account(), says="of its own")
     assert mode(victim) == 0o600
 
