@@ -43,7 +43,7 @@ void change_tell(
 	const struct badge *badge = b != NULL ? b->badge : NULL;
 	struct event e = {
 		.type = EVENT_STATUS,
-		.reason = reason,
+		.reason = (uint8_t)reason,
 		.value = (uint64_t)change,
 		.class = badge != NULL ? badge->total_index : METER_NONE,
 		.device = device,
