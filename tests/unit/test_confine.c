@@ -100,7 +100,7 @@ static void random_subject(
 	s->certificate.usable = true;
 	s->certificate.not_after_s = rng_below(r, 8) == 0 ? NOW - 1 : NOW + 1;
 	s->usage.spent_until_ns[LIMIT_MESSAGES_PER_S] =
-		rng_below(r, 2) ? INT64_MAX : 0;
+		rng_below(r, 2) ? NOW * 1000000000 : 0;
 	s->who = (struct subject){
 		.device = rng_below(r, 16) == 0 ? NULL : &s->device,
 		.class = rng_below(r, 16) == 0 ? NULL : policy_class_at(p, 0),
