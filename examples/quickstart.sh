@@ -4,8 +4,8 @@
 # examples/quickstart.sh [--once]
 #
 # Builds Weir, gives a small fleet its certificates, and shows on a real
-# Mosquitto what passes, what is refused and why, and how fast a revoked
-# device is gone. Everything lives in a new folder under /tmp and on a free
+# Mosquitto what passes, what is refused and why, how fast a revoked device is
+# gone, and what weir-feed tells of it over HTTP. Everything lives in a new folder under /tmp and on a free
 # port of 127.0.0.1; nothing of your system changes but missing packages,
 # which it installs.
 #
@@ -70,14 +70,14 @@ if [ -z "${WEIR_QUICKSTART_BUILT-}" ]; then
 	log=$(mktemp)
 	begin=$SECONDS
 	if ! { cmake -B build && cmake --build build -j "$(nproc)" \
-		--target weir mosquitto_weir; } >"$log" 2>&1; then
+		--target weir weir-feed mosquitto_weir; } >"$log" 2>&1; then
 		cat "$log"
 		rm -f "$log"
 		echo 'quickstart: the build failed; its output is above' >&2
 		exit 3
 	fi
 	rm -f "$log"
-	tell "build/bin/weir and build/lib/mosquitto_weir.so ($((SECONDS - begin)) s)"
+	tell "build/bin/weir, weir-feed and build/lib/mosquitto_weir.so ($((SECONDS - begin)) s)"
 fi
 
 # The broker must run as a user of its own, one that cannot read the CA's
@@ -328,6 +328,44 @@ awk "BEGIN { exit !($took >= 0 && $took < 1) }" || status=1
 check "$status" "$took s from the start of the command to the end of the connection"
 refused till-7 till-7 certificate_revoked 'till-7 comes back'
 
+# ---------------------------------------------------------------- the feed
+
+chapter 'The fleet over HTTP'
+# As its own user where there is one, else as nobody: never as root.
+feed_user='weir-feed'
+id -u "$feed_user" >/dev/null 2>&1 || feed_user=nobody
+mkdir "$dir/feed"
+cp build/bin/weir-feed "$dir/feed/"
+chown -R "$feed_user" "$WEIR_STATE/usage" "$WEIR_STATE/live"
+: >"$dir/feed/log"
+setpriv --reuid="$feed_user" --regid="$(id -g "$feed_user")" \
+	--groups="$(stat -c %g "$WEIR_STATE")" \
+	"$dir/feed/weir-feed" --state "$WEIR_STATE" --listen 127.0.0.1:0 \
+	2>>"$dir/feed/log" &
+feed_pid=$!
+children+=("$feed_pid")
+exec {fd_feed}< <(exec tail -n +1 -s 0.1 --pid="$feed_pid" -f "$dir/feed/log")
+tail_pid=$!
+await "$fd_feed" '"url":"([^"]+)"' 20 && status=0 || status=1
+url=${BASH_REMATCH[1]-}
+kill "$tail_pid" 2>/dev/null || true
+exec {fd_feed}<&-
+check "$status" "weir-feed runs as the user $feed_user at $url"
+[ "$status" -eq 0 ] || quote <"$dir/feed/log"
+
+# Who it is, of which class, may it connect, what has it sent.
+fleet='.devices[] | [.device.id, .device.class, .device.effective_status, .usage.messages_in]'
+printf '  %s$ curl -s %s/api/v1/devices | jq -c '\''%s'\''%s\n' \
+	"$bold" "$url" "$fleet" "$plain"
+status=0
+curl -s --max-time 10 "$url/api/v1/devices" | jq -c "$fleet" >"$dir/fleet" ||
+	status=1
+quote <"$dir/fleet"
+# till-7 was heard before its certificate was revoked.
+grep -qE '^\["till-7","payment-terminal","active",[1-9]' "$dir/fleet" || status=1
+[ "$(wc -l <"$dir/fleet")" -eq 5 ] || status=1
+check "$status" 'one line of curl shows the five devices, and what till-7 has sent'
+
 # --------------------------------------------------------------- the result
 
 kill -0 "$broker_pid" 2>/dev/null || check 1 'the broker is still there'
@@ -361,6 +399,9 @@ cat <<END
     weir suspend meter-12 --reason 'trying it out' --wait 5s
     weir status
     weir audit list
+
+    curl -s $url/api/v1/devices | jq -c '$fleet'
+    curl -s $url/metrics
 
   The broker's log follows. Ctrl-C ends the broker and removes $dir.
 

@@ -7,6 +7,6 @@ set -euo pipefail
 # shellcheck source=tests/support/lib.sh
 . tests/support/lib.sh
 
-build_release weir mosquitto_weir
+build_release weir weir-feed mosquitto_weir
 tests/support/golden.sh
 examples/quickstart.sh --once

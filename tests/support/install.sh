@@ -19,14 +19,15 @@ build_packages=(
 	libmosquitto-dev mosquitto-dev
 	libssl-dev libcjson-dev libsqlite3-dev libcmocka-dev
 	libwebsockets-dev
-	# what the quickstart runs: the broker, mosquitto_pub and _sub
-	mosquitto mosquitto-clients
+	# what the quickstart runs: the broker, mosquitto_pub and _sub, and what
+	# asks the feed
+	mosquitto mosquitto-clients curl jq
 )
 test_packages=(
 	ninja-build clang clang-tidy clang-format libclang-rt-14-dev llvm
 	cppcheck valgrind gcovr shellcheck binutils
 	python3 python3-pytest python3-pytest-xdist python3-paho-mqtt python3-jsonschema
-	python3-websocket jq
+	python3-websocket
 	openssl sqlite3 util-linux
 	# the manual page is read as people read it
 	man-db groff-base
