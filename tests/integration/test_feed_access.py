@@ -121,6 +121,7 @@ def test_unknown_token_of_right_form(fleet):
         got = f.get(READ, token="weir_" + "A" * 43)
         assert got.status == 401
         assert "not known" in got.detail()
+        f.await_log('"event":"refused"')
         told = f.log("refused")
         assert [x["reason"] for x in told] == ["unknown_token"]
         assert told[0]["address"] == "127.0.0.1"
@@ -163,7 +164,8 @@ def test_back_off(own_fleet):
             "the wait is over",
             lambda: (lambda x: x.status == 401 and x)(f.get(READ, token=wrong)))
         assert got.headers["Retry-After"] == "2"
-        assert len(f.log("refused")) == 6
+        harness.eventually("each is in the log",
+                           lambda: len(f.log("refused")) == 6)
         assert f.get(READ, token=right).status == 200
         # And all is forgotten.
         assert f.get(READ, token=wrong).status == 401
@@ -181,11 +183,12 @@ def test_registry_unreadable(own_fleet):
         got = f.get(READ, token=mine)
         assert got.headers["Retry-After"] == "5"
         assert str(own_fleet.state) not in got.detail()
-        assert len(f.log("tokens")) == 1
+        f.await_log('"event":"tokens"')
         assert f.get(OPEN).status == 200
         (own_fleet.root / "away").rename(own_fleet.state / "registry.db")
         harness.eventually("it is back",
                            lambda: f.get(READ, token=mine).status == 200)
+    assert len(f.log("tokens")) == 1
 
 
 # ------------------------------------------------------------- sites and names

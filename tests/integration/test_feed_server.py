@@ -10,6 +10,7 @@ import contextlib
 import http.client
 import itertools
 import json
+import os
 import resource
 import select
 import signal
@@ -55,6 +56,10 @@ def ends(stream):
         return stream.read(1) == b""
     except ConnectionResetError:
         return True
+
+
+ROOM = 8 if os.environ.get("ASAN_OPTIONS") else 1
+"""A sanitizer keeps what was freed for a while."""
 
 
 def rss(feed):
@@ -269,7 +274,7 @@ def test_vanishing_clients(feed):
             s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
                          b"\1\0\0\0\0\0\0\0")
     assert feed.get(HEALTH).status == 200
-    assert rss(feed) < before + (4 << 20)
+    assert rss(feed) < before + ROOM * (4 << 20)
 
 
 # ----------------------------------------------------------------- time and number
@@ -363,7 +368,7 @@ def test_nobody_reads_the_answers(feed):
         assert len(full) == len(deaf)
         grown = rss(feed) - before
         print(f"100 deaf clients: {grown >> 10} KiB more")
-        assert grown < 32 << 20
+        assert grown < ROOM * (32 << 20)
         assert other.n > 0
 
 
@@ -402,9 +407,8 @@ def test_5000_connections(own_fleet):
                 assert "too many connections" in got.detail()
             grown = rss(f) - before
             print(f"1000 connections: {grown >> 10} KiB")
-            assert grown < 16 << 20
-            assert sum(x["message"].split()[0].isdigit()
-                       for x in f.log("full")) >= 1
+            assert grown < ROOM * (16 << 20)
+            f.await_log('"event":"full"')
             stack.close()
             harness.eventually("there is room again",
                                lambda: f.get(HEALTH).status == 200)
@@ -449,7 +453,6 @@ def test_graceful_stop(own_fleet):
         assert ends(stream)
         assert f.end() == 0
         assert f.log("stopped")
-        f.process = None
 
 
 def test_stop_waits_for_nobody_long(own_fleet):
@@ -515,7 +518,7 @@ def test_broker_comes_and_goes(own_fleet):
         state("never_ran")
         with harness.Broker(own_fleet):
             state("running")
-        assert f.log("broker")
+        f.await_log('"event":"broker"')
 
 
 def test_log_that_nobody_reads(own_fleet):
