@@ -88,6 +88,12 @@ static bool is_value(struct str s)
 	return true;
 }
 
+/* No blank ends up here, and no control character may. */
+static bool is_target(struct str s)
+{
+	return is_value(s) && memchr(s.p, '\t', s.n) == NULL;
+}
+
 static int lower(char c)
 {
 	return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c;
@@ -159,7 +165,7 @@ static bool read_line(
 	struct str method;
 
 	if (!take_word(&line, &method) || !is_token(method) ||
-		!take_word(&line, &out->target))
+		!take_word(&line, &out->target) || !is_target(out->target))
 		return refuse(r, 400, "the request line is malformed");
 	if (out->target.n > ASK_TARGET_MAX)
 		return refuse(r, 414, "the target is too long");
