@@ -6,8 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define WAL_HEADER 32   /* bytes; Source: sqlite.org/fileformat2.html §4.1 */
-#define NAP_MAX_US 1000 /* naps grow: shorter ones come to 2 ms in all */
+#define WAL_HEADER 32 /* bytes; Source: sqlite.org/fileformat2.html §4.1 */
+/* The first of SQLite's locks of readers. Source: sqlite.org/walformat.html
+ * §2.3. */
+#define READ_LOCK_0 3
+#define NAP_MAX_US  1000 /* naps grow: shorter ones come to 2 ms in all */
 
 /* What a file's methods are replaced by. First in it, so that a file's methods
  * lead back here. */
@@ -83,6 +86,34 @@ static int db_shm_map(
 	return SQLITE_READONLY_CANTINIT;
 }
 
+/*
+ * A reader with an index of its own reads under the first of the readers' locks,
+ * which keeps checkpoints from writing into the database. It does not keep a
+ * writer from beginning the log anew, over what that index leads to, once a
+ * checkpoint is through: SQLite takes such a reader for one that never looks
+ * into the log. The second lock, which stands for readers of the log, does.
+ */
+static int db_shm_lock(sqlite3_file *f, int at, int n, int flags)
+{
+	const struct own_methods *db = own(f);
+	int rc;
+
+	if (at != READ_LOCK_0 || n != 1 || (flags & SQLITE_SHM_SHARED) == 0)
+		return db->below->xShmLock(f, at, n, flags);
+	if ((flags & SQLITE_SHM_UNLOCK) != 0) {
+		(void)db->below->xShmLock(f, at + 1, 1, flags);
+		return db->below->xShmLock(f, at, 1, flags);
+	}
+	rc = db->below->xShmLock(f, at + 1, 1, flags);
+	if (rc != SQLITE_OK)
+		return rc;
+	rc = db->below->xShmLock(f, at, 1, flags);
+	if (rc != SQLITE_OK)
+		(void)db->below->xShmLock(
+			f, at + 1, 1, SQLITE_SHM_UNLOCK | SQLITE_SHM_SHARED);
+	return rc;
+}
+
 static void take_over(
 	struct reader_vfs *v, struct own_methods *own_methods, sqlite3_file *f)
 {
@@ -109,6 +140,8 @@ static int reader_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *f,
 	} else if ((flags & SQLITE_OPEN_MAIN_DB) != 0) {
 		take_over(v, &v->db, f);
 		v->db.m.xShmMap = db_shm_map;
+		if (v->rules.own_index)
+			v->db.m.xShmLock = db_shm_lock;
 	}
 	return rc;
 }

@@ -168,9 +168,15 @@ static void write_rounds(struct fixture *fx)
 
 		(void)snprintf(id, sizeof(id), "device-%05d", i);
 		q = fx_of(id, 0);
-		while (!live_open(fx->path, LIVE_WRITE, &l, &fx->e) ||
-			!live_quarantine(l, &q, &change, &fx->e))
+		/* For ever would outlive a parent that has failed. */
+		for (int tries = 0;
+			!live_open(fx->path, LIVE_WRITE, &l, &fx->e) ||
+			!live_quarantine(l, &q, &change, &fx->e);
+			tries++) {
 			live_close(&l);
+			if (tries == 1000)
+				_exit(1);
+		}
 		live_close(&l);
 	}
 }
@@ -226,6 +232,60 @@ static void test_beside_writer(void **state)
 		"%zu looks, %zu of them refused\n", told + untold, untold);
 }
 
+/* A writer that stays puts one more into quarantine. */
+static void put_by(sqlite3 *db, const char *id)
+{
+	char *sql = sqlite3_mprintf(
+		"BEGIN;"
+		"INSERT INTO action SELECT max(change) + 1, t_s, actor, "
+		"action, %Q, reason, until_s FROM action;"
+		"INSERT INTO quarantine SELECT %Q, since_s, until_s, reason, "
+		"actor, change + 1 FROM quarantine ORDER BY change DESC LIMIT "
+		"1;"
+		"COMMIT",
+		id, id);
+
+	assert_non_null(sql);
+	if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
+		fail_msg("%s", sqlite3_errmsg(db));
+	sqlite3_free(sql);
+}
+
+/* The log is in the database as a whole: the next writer begins it anew, over
+ * what a reader with an index of its own still reads. */
+static void test_log_begun_anew(void **state)
+{
+	struct fixture *fx = *state;
+	struct live_heads h;
+	sqlite3 *db = NULL;
+	int n = 0;
+
+	(void)fx_put(fx, "a", 0);
+	assert_int_equal(sqlite3_open(fx->path, &db), SQLITE_OK);
+	put_by(db, "b");
+	assert_int_equal(sqlite3_exec(db, "PRAGMA wal_checkpoint(PASSIVE)",
+				 NULL, NULL, NULL),
+		SQLITE_OK);
+	OK(fx, live_open(fx->path, LIVE_FOLLOW, &fx->l, &fx->e));
+	OK(fx, live_heads(fx->l, &h, &fx->e));
+	for (int i = 0; i < 50; i++) {
+		char id[8];
+
+		(void)snprintf(id, sizeof(id), "c%d", i);
+		put_by(db, id);
+	}
+	OK(fx, live_quarantines(fx->l, "", 4096, see_quarantine, &n, &fx->e));
+	assert_int_equal(h.newest, 2);
+	assert_int_equal(n, 2);
+	/* And the next look has them all. */
+	live_close(&fx->l);
+	n = 0;
+	OK(fx, live_open(fx->path, LIVE_FOLLOW, &fx->l, &fx->e));
+	OK(fx, live_quarantines(fx->l, "", 4096, see_quarantine, &n, &fx->e));
+	assert_int_equal(n, 52);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, fx_setup, fx_teardown)
 
 int main(void)
@@ -234,6 +294,7 @@ int main(void)
 		TEST(test_held),
 		TEST(test_index),
 		TEST(test_beside_writer),
+		TEST(test_log_begun_anew),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
