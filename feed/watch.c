@@ -52,8 +52,7 @@ static void mark(struct watch *w, uint32_t slot, const uint64_t *counter)
 
 		if (now < then[i])
 			w->went_back = true;
-		/* Of what there was before the first mark nobody knows when. */
-		minute[i] = w->marked ? now - then[i] : 0;
+		minute[i] = now - then[i];
 		then[i] = now;
 		w->coming.all[i] += minute[i];
 		any |= minute[i];
@@ -175,10 +174,20 @@ static void guard(struct watch *w)
 	w->guarded_size = size;
 }
 
-/* A broker goes on with its file, under a higher number. */
+/* Which meter it is; 0: none, or one that does not say. */
+static uint64_t identity(const struct watch *w)
+{
+	return meter_watch_reads(&w->meter)
+		       ? meter_identity(w->meter.segment.mem)
+		       : 0;
+}
+
+/* A broker goes on with its file, under a higher number. One that was begun
+ * anew in place has another identity. */
 static bool is_another(const struct watch *w, enum watch_change change)
 {
 	return change == WATCH_FILE || w->meter.generation < w->generation ||
+	       identity(w) != w->identity ||
 	       (meter_watch_reads(&w->meter) &&
 		       meter_slots(segment_map(&w->meter.segment)) < w->n);
 }
@@ -218,6 +227,7 @@ enum watch_change watch_look(struct watch *w, int64_t now_s, int64_t now_ms)
 		forget(w);
 	}
 	w->generation = w->meter.generation;
+	w->identity = identity(w);
 	w->tick++;
 	w->no_memory = false;
 	w->now_minute = now_s / 60;
@@ -284,6 +294,7 @@ bool watch_open(
 		return false;
 	}
 	w->generation = w->meter.generation;
+	w->identity = identity(w);
 	guard(w);
 	*out = w;
 	return true;

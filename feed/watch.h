@@ -100,7 +100,7 @@ struct watch {
 	struct watch_minute coming; /* what the marking look gathers */
 	struct watch_top *spare;    /* of coming, then of minute */
 	struct rank rank;
-	uint64_t generation;
+	uint64_t generation, identity;
 	const void *guarded;
 	size_t guarded_size;
 };
