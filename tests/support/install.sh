@@ -34,6 +34,8 @@ test_packages=(
 	# other readers of our certificates, a CA's key in a token, and what a
 	# process does and leaves
 	gnutls-bin libnss3-tools softhsm2 libengine-pkcs11-openssl strace
+	# it scrapes weir-feed, and checks the rules that are shipped for it
+	prometheus
 )
 
 die() { # STATUS MESSAGE
@@ -76,6 +78,13 @@ if [ "$(id -u)" -ne 0 ]; then
 and neither root nor sudo is at hand; as root run
   apt-get install ${missing[*]}"
 	as_root=(sudo)
+fi
+
+# Its package would start it, now and at each boot; the tests start their own.
+# Without systemd nothing is started here: Debian's policy is to wait.
+if [[ " ${missing[*]} " == *" prometheus "* && -d /run/systemd/system ]]; then
+	"${as_root[@]}" systemctl mask prometheus.service 2>/dev/null &&
+		printf 'prometheus.service is masked: systemctl unmask it to use it\n'
 fi
 
 printf 'installing %s packages: %s\n' "${#missing[@]}" "${missing[*]}"
