@@ -3,7 +3,7 @@
 #
 # Instructions per decision and per ACL callback, counted by callgrind in
 # build/ (Release), against the ceilings of core/decide.h and plugin/access.h;
-# and what a connect asks of the registry.
+# what a connect asks of the registry; and what weir-feed does each second.
 # Instruction counts repeat from run to run, whatever else the machine does.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -55,4 +55,22 @@ look_up=$(count look_up bench_million "$state" 1001)
 printf '\ninstructions of a connect'"'"'s look-ups in the registry: %s\n' \
 	"$(hold "$look_up" 60000)"
 [ "$look_up" -le 60000 ] || status=1
+
+# feed WHAT FUNCTION DIVISOR: instructions of weir-feed's work, by DIVISOR
+feed() {
+	rm -rf "$state/meter"
+	mkdir "$state/meter"
+	echo $(($(calls=10 count "$2" bench_feed "$state" "$1" 10) / $3))
+}
+
+printf '\ninstructions of weir-feed\n'
+while read -r what function divisor ceiling text; do
+	n=$(feed "$what" "$function" "$divisor")
+	printf '%-58s %s\n' "$text" "$(hold "$n" "$ceiling")"
+	[ "$n" -le "$ceiling" ] || status=1
+done <<'END'
+look watched 16384 250 to look at a device that has changed, each second
+mark watched 16384 480 to look at it where a minute begins
+page paged 1 4700000 for a page of metrics, 20 classes and 20 devices
+END
 exit "$status"

@@ -21,20 +21,37 @@ static bool next_line(struct str *page, struct str *out)
 	return true;
 }
 
-static bool is_in(char c, const char *set)
+static bool letter(char c)
 {
-	return c != '\0' && strchr(set, c) != NULL;
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
 }
 
-#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-#define DIGITS  "0123456789"
+static bool digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
 
-/* Takes characters of SET off *S. */
-static struct str take(struct str *s, const char *set)
+static bool of_label(char c)
+{
+	return letter(c) || digit(c);
+}
+
+static bool of_name(char c)
+{
+	return of_label(c) || c == ':';
+}
+
+static bool of_value(char c)
+{
+	return of_name(c) || c == '.' || c == '-';
+}
+
+/* Takes characters that are OF off *S. */
+static struct str take(struct str *s, bool (*of)(char c))
 {
 	struct str got = {s->p, 0};
 
-	while (got.n < s->n && is_in(s->p[got.n], set))
+	while (got.n < s->n && of(s->p[got.n]))
 		got.n++;
 	s->p += got.n;
 	s->n -= got.n;
@@ -54,8 +71,8 @@ static bool take_text(struct str *s, const char *text)
 
 static bool take_name(struct str *s, struct str *out)
 {
-	*out = take(s, LETTERS DIGITS "_:");
-	return out->n != 0 && !is_in(out->p[0], DIGITS);
+	*out = take(s, of_name);
+	return out->n != 0 && !digit(out->p[0]);
 }
 
 static bool take_labels(struct str *s, struct str *out)
@@ -68,11 +85,10 @@ static bool take_labels(struct str *s, struct str *out)
 	do {
 		s->p++;
 		s->n--;
-		name = take(s, LETTERS DIGITS "_");
-		if (name.n == 0 || is_in(name.p[0], DIGITS) ||
-			!take_text(s, "=\""))
+		name = take(s, of_label);
+		if (name.n == 0 || digit(name.p[0]) || !take_text(s, "=\""))
 			return false;
-		(void)take(s, LETTERS DIGITS "._:-");
+		(void)take(s, of_value);
 		if (!take_text(s, "\""))
 			return false;
 	} while (s->n != 0 && s->p[0] == ',');
@@ -92,10 +108,10 @@ static bool take_value(struct str *s, struct str *out, bool may_be_below)
 			return false;
 		(void)take_text(s, "-");
 	}
-	digits = take(s, DIGITS);
+	digits = take(s, digit);
 	if (digits.n == 0)
 		return false;
-	if (take_text(s, ".") && take(s, DIGITS).n == 0)
+	if (take_text(s, ".") && take(s, digit).n == 0)
 		return false;
 	return s->n == 0;
 }
@@ -202,7 +218,7 @@ static bool whole_number(struct str s, uint64_t *out)
 	uint64_t n = 0;
 
 	for (size_t i = 0; i < s.n; i++) {
-		if (!is_in(s.p[i], DIGITS))
+		if (!digit(s.p[i]))
 			return false;
 		n = n * 10 + (uint64_t)(s.p[i] - '0');
 	}
