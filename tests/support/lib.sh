@@ -43,9 +43,11 @@ build_asan() {
 	build build-asan
 }
 
-# The compile commands of every C file, with clang.
+# The compile commands of every C file, with clang, and those files that are
+# made.
 configure_lint() {
 	configure build-lint -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=Debug
+	build build-lint weir_generated
 }
 
 # sources PATTERN…: the files of the project that match, tracked or about to
