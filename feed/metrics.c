@@ -65,12 +65,29 @@ static void take_credentials(struct scrape *s, const struct credentials *c)
 	scrape_pair(s, SCRAPE_EXPIRING_30D, (uint64_t)c->found.in_30d);
 }
 
-static void take_own(struct scrape *s, const struct feed *f)
+static void take_history(
+	struct scrape *s, const struct recorder *r, int64_t now_s)
+{
+	struct recorder_state h;
+
+	recorder_state(r, &h);
+	scrape_set(s, SCRAPE_HISTORY_ERROR, h.well ? 0 : 1);
+	scrape_set(s, SCRAPE_HISTORY_BYTES, h.bytes);
+	scrape_set(s, SCRAPE_EVENTS_LOST, h.lost);
+	/* Before the first time it is not known. */
+	if (h.looked_s > 0)
+		scrape_set(s, SCRAPE_HISTORY_LAG,
+			h.looked_s < now_s ? (uint64_t)(now_s - h.looked_s)
+					   : 0);
+}
+
+static void take_own(struct scrape *s, const struct feed *f, int64_t now_s)
 {
 	struct server_clients n;
 
 	take_process(s, f);
 	take_credentials(s, &f->credentials);
+	take_history(s, f->recorder, now_s);
 	if (f->metrics.last_us != 0)
 		scrape_set(s, SCRAPE_SCRAPE_US, f->metrics.last_us);
 	if (f->server == NULL)
@@ -111,6 +128,7 @@ static enum answer_more go_on(struct answer *a)
 static struct page *begin_page(struct feed *f, struct err *e)
 {
 	struct page *p = calloc(1, sizeof(*p));
+	int64_t now_s = (int64_t)time(NULL);
 	uint64_t begin = now_us();
 
 	if (p == NULL) {
@@ -119,12 +137,11 @@ static struct page *begin_page(struct feed *f, struct err *e)
 		return NULL;
 	}
 	p->feed = f;
-	if (!scrape_take(f->watch, &f->config.metrics, (int64_t)time(NULL),
-		    &p->scrape, e)) {
+	if (!scrape_take(f->watch, &f->config.metrics, now_s, &p->scrape, e)) {
 		free(p);
 		return NULL;
 	}
-	take_own(p->scrape, f);
+	take_own(p->scrape, f, now_s);
 	f->metrics.open++;
 	p->us = now_us() - begin;
 	return p;

@@ -71,10 +71,15 @@
 	X(EXPIRED, weir_credentials_expired, gauge, COUNT,                     \
 		"Those of them whose end has passed.")                         \
 	X(HISTORY_LAG, weir_feed_history_lag_seconds, gauge, NUMBER,           \
-		"How far the history is behind the meter.")                    \
+		"Since all that was counted went into the history; it does "   \
+		"so each minute.")                                             \
 	X(HISTORY_ERROR, weir_feed_history_error, gauge, COUNT,                \
 		"1 when the history could not be written at the last try; "    \
 		"the log says why.")                                           \
+	X(HISTORY_BYTES, weir_feed_history_bytes, gauge, COUNT,                \
+		"What the history takes on the disk.")                         \
+	X(EVENTS_LOST, weir_feed_history_events_lost_total, counter, COUNT,    \
+		"Events that were written over before the history had them.")  \
 	X(SCRAPE_US, weir_feed_scrape_seconds, gauge, US,                      \
 		"How much time the page before this one took to make.")        \
 	X(STARTED, process_start_time_seconds, gauge, NUMBER,                  \

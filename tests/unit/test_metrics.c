@@ -27,6 +27,9 @@ static int setup(void **state)
 	x->r = rig;
 	x->f.watch = x->r->w;
 	assert_true(roster_open(x->r->dir.path, &x->f.roster, &e));
+	/* Without a folder for it: it says so, and goes on. */
+	assert_true(recorder_open(
+		x->r->dir.path, &x->f.config.history, &x->f.recorder, &e));
 	*state = x;
 	return 0;
 }
@@ -38,6 +41,7 @@ static int teardown(void **state)
 	struct fixture *x = *state;
 	void *rig = x->r;
 
+	recorder_close(&x->f.recorder);
 	roster_close(&x->f.roster);
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
 		(void)unlink(tempdir_at(&x->r->dir, files[i]));
@@ -101,6 +105,7 @@ static void test_whole(void **state)
 	t = whole(&a);
 	assert_null(prom_problem((struct str){t.p, t.n}, &where));
 	assert_int_equal(value(&t, "weir_metered_devices"), 1);
+	assert_int_equal(value(&t, "weir_feed_history_error"), 1);
 	assert_true(value(&t, "process_resident_memory_bytes") > 1 << 20);
 	text_free(&t);
 	answer_free(&a);
