@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <time.h>
 
+/* What is made and sent for those who tail in a ms, or less. */
+#define BEAT_BYTES_A_MS 65536u
+
 static void say_broker(const struct meter_watch *w)
 {
 	char text[WATCH_TEXT];
@@ -94,14 +97,20 @@ struct tail_now feed_now(void)
 
 unsigned feed_beat(struct feed *f)
 {
+	struct tail *t = f->tail;
 	struct tail_now now = feed_now();
-	bool more = tail_read(f->tail, now);
-	unsigned turns = tail_wake(f->tail, now);
+	size_t given = t->given;
+	int64_t wait_ms;
+	bool more = false;
 
-	/* As long as the turns take, others have theirs. */
-	if (turns != 0)
-		return 1 + turns / 4;
-	if (more)
-		return 1;
-	return f->tail->clients != NULL ? TAIL_BEAT_MS : 1000;
+	/* Not more often: what came meanwhile goes to each client at once. */
+	if (now.ms - t->read_ms >= TAIL_BEAT_MS)
+		more = tail_read(t, now);
+	/* Others have their turns too: after much, all the longer. */
+	if (tail_wake(t, now) != 0 || more)
+		return 1 + (unsigned)(given / BEAT_BYTES_A_MS);
+	if (t->clients == NULL)
+		return 1000;
+	wait_ms = t->read_ms + TAIL_BEAT_MS - now.ms;
+	return wait_ms > 0 ? (unsigned)wait_ms : 1;
 }

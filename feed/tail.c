@@ -66,7 +66,7 @@ static void add_event(struct tail *t, uint64_t n, const struct event_copy *x)
 
 	meter_class_text(&t->watch->meter, x->e.class, class);
 	m.key = (struct tail_key){
-		x->e.type, x->e.reason, str_from(x->device), str_from(class)};
+		x->e.type, x->e.reason, x->e.device, str_from(class)};
 	tail_cursor_format(m.cursor, cursor);
 	message_begin(t, "event");
 	json_text(&t->scratch, "cursor", str_from(cursor));
@@ -77,12 +77,15 @@ static void add_event(struct tail *t, uint64_t n, const struct event_copy *x)
 }
 
 /* The meter's ring went round before it was read. */
-static void add_lost(struct tail *t, uint64_t lost)
+static void add_lost(struct tail *t, uint64_t *lost)
 {
+	if (*lost == 0)
+		return;
 	message_begin(t, "missed");
-	json_count(&t->scratch, "events", json_exact(lost));
+	json_count(&t->scratch, "events", json_exact(*lost));
 	json_text(&t->scratch, "by", STR("feed"));
 	message_end(t, (struct tail_message){.is_event = false});
+	*lost = 0;
 }
 
 static void add_broker(struct tail *t, int64_t now_s, bool new_meter)
@@ -98,20 +101,23 @@ static void add_broker(struct tail *t, int64_t now_s, bool new_meter)
 static bool read_events(struct tail *t, size_t most)
 {
 	struct meter_map m = segment_map(&t->watch->meter.segment);
+	enum event_read got = EVENT_READ_ONE;
+	uint64_t lost = 0, more;
 	struct event_copy x;
-	uint64_t lost;
 
-	for (size_t i = 0; i < most; i++) {
-		enum event_read got = event_load(m, &t->cursor, &x, &lost);
-
-		if (got == EVENT_READ_NONE)
-			return false;
-		if (got == EVENT_READ_LOST)
-			add_lost(t, lost);
-		else
+	for (size_t i = 0; i < most && got != EVENT_READ_NONE; i++) {
+		got = event_load(m, &t->cursor, &x, &more);
+		if (got == EVENT_READ_LOST) {
+			/* Many of them in a row are told as one. */
+			lost = more < UINT64_MAX - lost ? lost + more
+							: UINT64_MAX;
+		} else if (got == EVENT_READ_ONE) {
+			add_lost(t, &lost);
 			add_event(t, t->cursor - 1, &x);
+		}
 	}
-	return true;
+	add_lost(t, &lost);
+	return got != EVENT_READ_NONE;
 }
 
 /* Where to begin in a meter that is new to us, or the same one opened again:
@@ -166,6 +172,7 @@ bool tail_read(struct tail *t, struct tail_now now)
 	if (another)
 		t->cursor = begin_at(t);
 	t->begun = true;
+	t->read_ms = now.ms;
 	t->epoch = w->epoch;
 	if (changed && !first)
 		add_broker(t, now.s, another);
@@ -179,6 +186,7 @@ unsigned tail_wake(struct tail *t, struct tail_now now)
 {
 	unsigned woken = 0;
 
+	t->given = 0;
 	for (size_t n = t->n_clients; n != 0 && woken < TAIL_TURNS; n--) {
 		struct tail_client *c = t->clients;
 

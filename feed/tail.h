@@ -55,6 +55,7 @@ struct tail {
 	/* What was read last of the meter. */
 	uint32_t epoch;
 	bool begun;
+	int64_t read_ms; /* when */
 	uint64_t cursor;           /* of the meter's event that is read next */
 	struct tail_cursor newest; /* of the last event read */
 	bool has_newest;
@@ -63,6 +64,7 @@ struct tail {
 	/* They stand in a ring; this one is the next to have a turn. */
 	struct tail_client *clients;
 	size_t n_clients;
+	size_t given; /* bytes, since the last beat */
 };
 
 /* *out is given: tail_free, when all clients have left. */

@@ -162,4 +162,5 @@ void tail_next(struct tail_client *c, struct tail_now now, struct text *out)
 		beat(c, now, out);
 	if (out->n != before)
 		c->said_ms = now.ms;
+	c->tail->given += out->n - before;
 }

@@ -133,6 +133,15 @@ static bool read_reasons(
 	return true;
 }
 
+static bool has_name(const struct tail_names *names, struct str name)
+{
+	for (size_t i = 0; i < names->n; i++) {
+		if (str_eq(str_from(names->name[i]), name))
+			return true;
+	}
+	return false;
+}
+
 static bool read_names(const struct ask *q, const char *argument,
 	bool (*valid)(struct str), struct tail_names *out, struct err *e)
 {
@@ -142,6 +151,8 @@ static bool read_names(const struct ask *q, const char *argument,
 		if (!valid(name))
 			return refuse(
 				e, argument, name, "cannot be the name of one");
+		if (has_name(out, name))
+			continue;
 		if (out->n == TAIL_NAMES) {
 			(void)err_set(e, ERR_INPUT,
 				"more than %u names: leave the filter out, or "
@@ -232,19 +243,11 @@ bool tail_filter_parse(
 
 /* ----------------------------------------------------------------- matching */
 
-static bool is_named(const struct tail_names *names, struct str name)
-{
-	for (size_t i = 0; i < names->n; i++) {
-		if (str_eq(str_from(names->name[i]), name))
-			return true;
-	}
-	return names->n == 0;
-}
-
 bool tail_filter_device(
 	const struct tail_filter *f, struct str device, struct str class)
 {
-	return is_named(&f->devices, device) && is_named(&f->classes, class);
+	return (f->devices.n == 0 || has_name(&f->devices, device)) &&
+	       (f->classes.n == 0 || has_name(&f->classes, class));
 }
 
 bool tail_filter_event(const struct tail_filter *f, const struct tail_key *k)

@@ -50,7 +50,7 @@ LATE_US = 1500
 TRIES = 20
 """Windows taken for one that counts, before the machine is given up."""
 
-Sample = collections.namedtuple("Sample", "gap latency late delivered devices")
+Sample = collections.namedtuple("Sample", "gap latency late delivered devices p99")
 
 
 def policy(n):

@@ -7,11 +7,12 @@
  * `ready N`, and publishes RATE messages a second, the devices by turns. Then
  * each line on standard input is answered with what happened since the last:
  *
- *   GAP LATENCY SELF MESSAGES DEVICES
+ *   GAP LATENCY SELF MESSAGES DEVICES P99
  *
  * the longest time between two deliveries at the backend, the longest time
  * from sending to delivery, the longest time that the swarm itself was late
- * to send, all in microseconds; messages delivered; devices connected.
+ * to send, all in microseconds; messages delivered; devices connected; the time
+ * from sending to delivery that 99 of 100 messages keep within, in microseconds.
  *
  * MQTT 3.1.1, QoS 0. One thread sends, one receives, so that neither waits
  * for the other.
@@ -43,6 +44,9 @@
 #define SECOND_NS  INT64_C(1000000000)
 #define ID_MAX     64
 #define PACKET_MAX 160
+/* Latencies are counted to 10 us, up to a second. */
+#define BIN_NS 10000
+#define BINS   100000
 
 enum phase { CLOSED = 0, HANDSHAKE, CONNACK, UP };
 
@@ -64,6 +68,7 @@ struct swarm {
 	int64_t rate;
 	size_t next;
 	_Atomic int64_t gap_ns, latency_ns, delivered;
+	_Atomic uint32_t latency[BINS];
 	int64_t self_ns;
 };
 
@@ -330,6 +335,27 @@ static void keep_highest(_Atomic int64_t *highest, int64_t value)
 		;
 }
 
+static void count_latency(struct swarm *s, int64_t ns)
+{
+	int64_t bin = ns < 0 ? 0 : ns / BIN_NS;
+
+	atomic_fetch_add(&s->latency[bin < BINS ? bin : BINS - 1], 1);
+}
+
+/* Begins a new count, too. */
+static long long latency_p99_us(struct swarm *s)
+{
+	static uint32_t bin[BINS];
+	uint64_t all = 0, below = 0;
+	size_t i;
+
+	for (i = 0; i < BINS; i++)
+		all += bin[i] = atomic_exchange(&s->latency[i], 0);
+	for (i = 0; i < BINS && below * 100 < all * 99; i++)
+		below += bin[i];
+	return (long long)i * BIN_NS / 1000;
+}
+
 static void *receive(void *arg)
 {
 	struct swarm *s = arg;
@@ -346,6 +372,7 @@ static void *receive(void *arg)
 		if (last_ns != 0)
 			keep_highest(&s->gap_ns, at_ns - last_ns);
 		keep_highest(&s->latency_ns, at_ns - sent_ns);
+		count_latency(s, at_ns - sent_ns);
 		atomic_fetch_add(&s->delivered, 1);
 		last_ns = at_ns;
 	}
@@ -374,11 +401,12 @@ static bool answer(struct swarm *s)
 
 	if (read(STDIN_FILENO, line, sizeof(line)) <= 0)
 		return false;
-	(void)printf("%lld %lld %lld %lld %zu\n",
+	(void)printf("%lld %lld %lld %lld %zu %lld\n",
 		(long long)atomic_exchange(&s->gap_ns, 0) / 1000,
 		(long long)atomic_exchange(&s->latency_ns, 0) / 1000,
 		(long long)s->self_ns / 1000,
-		(long long)atomic_exchange(&s->delivered, 0), s->up);
+		(long long)atomic_exchange(&s->delivered, 0), s->up,
+		latency_p99_us(s));
 	(void)fflush(stdout);
 	s->self_ns = 0;
 	return true;
@@ -411,9 +439,10 @@ static void run(struct swarm *s)
 
 int main(int argc, char **argv)
 {
-	struct swarm s = {.epoll = epoll_create1(EPOLL_CLOEXEC)};
+	static struct swarm s;
 	pthread_t receiver;
 
+	s.epoll = epoll_create1(EPOLL_CLOEXEC);
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (argc != 6 || s.epoll < 0)
 		die("usage: PORT CA.CRT BACKEND.PEM DEVICES.PEM RATE");

@@ -69,6 +69,10 @@ static void test_accepted(void **state)
 	assert_string_equal(f.devices.name[1], "b:2");
 	assert_int_equal(f.classes.n, 1);
 	assert_string_equal(f.classes.name[0], "pump");
+	/* Twice is once: a round tells a device once. */
+	assert_true(parse("?device=a,a,b,a&class=c,c", &f, &e));
+	assert_int_equal(f.devices.n, 2);
+	assert_int_equal(f.classes.n, 1);
 	assert_true(parse("?last=4096", &f, &e));
 	assert_int_equal(f.last, METER_EVENTS);
 	assert_true(parse("?after=7-1764099999123", &f, &e));
