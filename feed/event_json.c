@@ -3,21 +3,8 @@
 
 #include "core/reason.h"
 #include "core/request.h"
+#include "feed/device_json.h"
 #include "io/meter_text.h"
-
-/* S, cut from a text that may hold anything, or null when it is empty. */
-static void name_json(struct text *t, const char *key, struct str s)
-{
-	char mended[3 * DEVICE_ID_MAX + 1];
-
-	if (s.n == 0) {
-		json_null(t, key);
-		return;
-	}
-	if (s.n > DEVICE_ID_MAX)
-		s.n = DEVICE_ID_MAX;
-	json_text(t, key, str_from(text_mend(s, mended)));
-}
 
 /* What only a refusal has. */
 static void judgement_json(struct text *t, const struct event *e)
@@ -45,9 +32,9 @@ void event_json(struct text *t, const char *key, const struct event_copy *x,
 	json_count(t, "t_s", t_ms / 1000);
 	json_count(t, "t_ms", t_ms);
 	json_text(t, "type", str_from(event_name(e->type)));
-	name_json(t, "device", e->device);
-	name_json(t, "class", class);
-	name_json(t, "address", str_from(address));
+	json_name(t, "device", e->device);
+	json_name(t, "class", class);
+	json_name(t, "address", str_from(address));
 	judgement_json(t, e);
 	if (event_value(e->type)[0] != '\0')
 		json_count(t, "value", json_exact(e->value));

@@ -37,11 +37,6 @@ void tail_free(struct tail **t)
 
 /* ------------------------------------------------------------ what is read */
 
-static struct tail_cursor cursor_of(uint64_t n, const struct event_copy *x)
-{
-	return (struct tail_cursor){n, x->e.t_ms > 0 ? (uint64_t)x->e.t_ms : 0};
-}
-
 static void message_begin(struct tail *t, const char *type)
 {
 	text_clear(&t->scratch);
@@ -62,7 +57,7 @@ static void message_end(struct tail *t, struct tail_message m)
 static void add_event(struct tail *t, uint64_t n, const struct event_copy *x)
 {
 	char class[CLASS_NAME_MAX + 1], cursor[TAIL_CURSOR_TEXT];
-	struct tail_message m = {.is_event = true, .cursor = cursor_of(n, x)};
+	struct tail_message m = {.is_event = true, .cursor = {t->meter, n}};
 
 	meter_class_text(&t->watch->meter, x->e.class, class);
 	m.key = (struct tail_key){
@@ -122,22 +117,17 @@ static bool read_events(struct tail *t, size_t most)
 
 /* Where to begin in a meter that is new to us, or the same one opened again:
  * then behind what was read of it. */
-static uint64_t begin_at(const struct tail *t)
+static void begin_reading(struct tail *t)
 {
 	struct meter_map m = segment_map(&t->watch->meter.segment);
-	uint64_t head, n = t->newest.n, lost;
-	struct event_copy x;
-	struct tail_cursor c;
+	bool reads = meter_watch_reads(&t->watch->meter);
+	uint64_t head = reads ? event_head(m) : 0;
 
-	if (!meter_watch_reads(&t->watch->meter))
-		return 0;
-	if (t->has_newest && event_load(m, &n, &x, &lost) == EVENT_READ_ONE) {
-		c = cursor_of(n - 1, &x);
-		if (c.n == t->newest.n && c.t_ms == t->newest.t_ms)
-			return n;
-	}
-	head = event_head(m);
-	return head > RING_READ ? head - RING_READ : 0;
+	t->meter = reads ? meter_identity(m.mem) : 0;
+	if (t->has_newest && t->meter != 0 && t->newest.meter == t->meter)
+		t->cursor = t->newest.n + 1;
+	else
+		t->cursor = head > RING_READ ? head - RING_READ : 0;
 }
 
 /* What has become of the broker. A start is seen at once, before its first
@@ -170,7 +160,7 @@ bool tail_read(struct tail *t, struct tail_now now)
 	bool changed = see_broker(t) || another;
 
 	if (another)
-		t->cursor = begin_at(t);
+		begin_reading(t);
 	t->begun = true;
 	t->read_ms = now.ms;
 	t->epoch = w->epoch;
@@ -219,36 +209,32 @@ static uint64_t last_fitting(
 
 /*
  * Where C, who has seen the event at f.after, goes on. Where that is no longer
- * in the ring, all there is is newer, or of another meter.
+ * in the ring, all there is is newer, or of another meter: then nobody knows how
+ * many there were between.
  */
 static void resume(struct tail_client *c)
 {
 	const struct tail_ring *r = c->tail->ring;
 	const struct tail_cursor *after = &c->filter.after;
-	uint64_t n;
+	uint64_t oldest = 0;
 
 	c->passed = *after;
 	c->has_passed = true;
-	for (n = tail_ring_next(r); n > tail_ring_first(r); n--) {
+	for (uint64_t n = tail_ring_next(r); n > tail_ring_first(r); n--) {
 		struct tail_message m = tail_ring_at(r, n - 1);
 
-		if (m.is_event && m.cursor.n == after->n &&
-			m.cursor.t_ms == after->t_ms) {
+		if (!m.is_event || m.cursor.meter != after->meter)
+			continue;
+		if (m.cursor.n == after->n) {
 			c->at = n;
 			return;
 		}
+		oldest = m.cursor.n;
 	}
 	c->at = tail_ring_first(r);
 	c->gap = true;
-	for (; n < tail_ring_next(r); n++) {
-		struct tail_message m = tail_ring_at(r, n);
-
-		if (!m.is_event)
-			continue;
-		if (m.cursor.n > after->n + 1)
-			c->gap_events = m.cursor.n - after->n - 1;
-		return;
-	}
+	if (oldest > after->n)
+		c->gap_events = oldest - after->n - 1;
 }
 
 struct tail_client *tail_join(struct tail *t, const struct tail_filter *f,

@@ -55,8 +55,9 @@ struct tail {
 	/* What was read last of the meter. */
 	uint32_t epoch;
 	bool begun;
-	int64_t read_ms; /* when */
-	uint64_t cursor;           /* of the meter's event that is read next */
+	int64_t read_ms;           /* when */
+	uint64_t meter;            /* its identity */
+	uint64_t cursor;           /* of its event that is read next */
 	struct tail_cursor newest; /* of the last event read */
 	bool has_newest;
 	enum broker_state state;

@@ -19,26 +19,41 @@ _Static_assert(EVENT_TYPES <= 32 && REASON_COUNT <= 32, "a bit each");
 void tail_cursor_format(struct tail_cursor c, char out[static TAIL_CURSOR_TEXT])
 {
 	(void)snprintf(
-		out, TAIL_CURSOR_TEXT, "%" PRIu64 "-%" PRIu64, c.n, c.t_ms);
+		out, TAIL_CURSOR_TEXT, "%016" PRIx64 "-%" PRIu64, c.meter, c.n);
 }
 
-/* Takes the number that *S begins with. False: none, or not as it is written
- * by us. */
-static bool take_number(struct str *s, uint64_t *out)
+/* The 16 hexadecimal digits at P. */
+static bool read_meter(const char *p, uint64_t *out)
 {
 	uint64_t n = 0;
-	size_t i;
 
-	for (i = 0; i < s->n && s->p[i] >= '0' && s->p[i] <= '9'; i++) {
-		uint64_t digit = (uint64_t)(s->p[i] - '0');
+	for (size_t i = 0; i < 16; i++) {
+		if (p[i] >= '0' && p[i] <= '9')
+			n = n << 4 | (uint64_t)(p[i] - '0');
+		else if (p[i] >= 'a' && p[i] <= 'f')
+			n = n << 4 | (uint64_t)(p[i] - 'a' + 10);
+		else
+			return false;
+	}
+	*out = n;
+	return true;
+}
 
-		if (n > (UINT64_MAX - digit) / 10)
+/* A number as we write it: no zero before another digit. */
+static bool read_number(struct str s, uint64_t *out)
+{
+	uint64_t n = 0;
+
+	if (s.n == 0 || (s.n > 1 && s.p[0] == '0'))
+		return false;
+	for (size_t i = 0; i < s.n; i++) {
+		uint64_t digit = (uint64_t)(s.p[i] - '0');
+
+		if (s.p[i] < '0' || s.p[i] > '9' ||
+			n > (UINT64_MAX - digit) / 10)
 			return false;
 		n = n * 10 + digit;
 	}
-	if (i == 0 || (i > 1 && s->p[0] == '0'))
-		return false;
-	*s = (struct str){s->p + i, s->n - i};
 	*out = n;
 	return true;
 }
@@ -46,18 +61,15 @@ static bool take_number(struct str *s, uint64_t *out)
 bool tail_cursor_parse(struct str text, struct tail_cursor *out, struct err *e)
 {
 	struct tail_cursor c;
-	struct str s = text;
 
-	if (take_number(&s, &c.n) && s.n != 0 && s.p[0] == '-') {
-		s = (struct str){s.p + 1, s.n - 1};
-		if (take_number(&s, &c.t_ms) && s.n == 0) {
-			*out = c;
-			return true;
-		}
+	if (text.n > 17 && text.p[16] == '-' && read_meter(text.p, &c.meter) &&
+		read_number((struct str){text.p + 17, text.n - 17}, &c.n)) {
+		*out = c;
+		return true;
 	}
 	return err_set(e, ERR_INPUT,
 		"'%.*s' is no cursor: give the one of an event that was sent, "
-		"such as 1027-1764099999123",
+		"such as 00c0ffee00c0ffee-1027",
 		text.n < 48 ? (int)text.n : 48, text.n != 0 ? text.p : "");
 }
 

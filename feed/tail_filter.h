@@ -19,13 +19,11 @@ struct tail_names {
 
 _Static_assert(CLASS_NAME_MAX <= DEVICE_ID_MAX, "a name fits");
 
-/*
- * A place in the meter's events: the number of one, and when it was, by which
- * it is told from the event of that number in another meter. Written
- * "1027-1764099999123".
- */
+/* A place in a meter's events: which meter, and the number of an event. Written
+ * as "00c0ffee00c0ffee-1027". */
 struct tail_cursor {
-	uint64_t n, t_ms;
+	uint64_t meter; /* meter_identity() */
+	uint64_t n;
 };
 
 struct tail_filter {
@@ -57,7 +55,7 @@ bool tail_filter_event(const struct tail_filter *f, const struct tail_key *k);
 bool tail_filter_device(
 	const struct tail_filter *f, struct str device, struct str class);
 
-#define TAIL_CURSOR_TEXT 42
+#define TAIL_CURSOR_TEXT 38
 void tail_cursor_format(
 	struct tail_cursor c, char out[static TAIL_CURSOR_TEXT]);
 /* ERR_INPUT: not of that form. */

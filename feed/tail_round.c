@@ -1,28 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "feed/tail_client.h"
 
+#include "feed/device_json.h"
 #include "feed/event_json.h"
-#include "io/meter_text.h"
 
 /* ----------------------------------------------------------------- a device */
 
-static void name_json(struct text *out, const char *key, const char *name)
+static void say_time(struct text *out, const char *key, int64_t unix_s)
 {
-	char mended[3 * DEVICE_ID_MAX + 1];
-
-	if (name[0] == '\0')
-		json_null(out, key);
-	else
-		json_text(
-			out, key, str_from(text_mend(str_from(name), mended)));
-}
-
-static void time_json(struct text *out, const char *key, int64_t unix_s)
-{
-	if (unix_s > 0)
-		json_count(out, key, json_exact((uint64_t)unix_s));
-	else
-		json_null(out, key);
+	json_time(out, key,
+		unix_s > 0 ? (int64_t)json_exact((uint64_t)unix_s) : 0);
 }
 
 /* The members are those of `weir usage ID --json`. */
@@ -33,10 +20,10 @@ static void say_counters(const struct tail_client *c, uint32_t slot,
 	struct meter_device d;
 
 	meter_device_load(&c->tail->watch->meter, slot, &d);
-	name_json(out, "device", d.id);
-	name_json(out, "class", class);
-	time_json(out, "first_seen_s", d.first_seen_s);
-	time_json(out, "last_seen_s", d.last_seen_s);
+	json_name(out, "device", str_from(d.id));
+	json_name(out, "class", str_from(class));
+	say_time(out, "first_seen_s", d.first_seen_s);
+	say_time(out, "last_seen_s", d.last_seen_s);
 	json_count(out, "connections", d.connections);
 	for (unsigned i = 0; i < COUNTERS; i++)
 		json_count(out, counter_name((enum counter)i),

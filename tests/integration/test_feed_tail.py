@@ -7,24 +7,49 @@ some read slowly, not at all, or send what no client may send.
 Question: does each get every event that it asked for, once, in order, with the
 members of `weir tail --json`, and the counters of `weir usage --json`? Is what
 it could not get told? Is it refused before the upgrade when it asks for what
-there is not? Does it end with the right code?
+there is not, or may not ask? Does it end with the right code?
 
 Expected: yes; and nobody else notices one that is stuck.
+
+WEIR_KILLS sets how often the feed is killed (10), WEIR_SEED the seed; both are
+printed.
 """
 
 import contextlib
 import json
+import os
+import pathlib
+import random
 import re
+import shutil
 import signal
 import struct
+import subprocess
+import threading
+import time
 
 import pytest
+import websocket
 
 import feed_support
 from clients import Closed
-from harness import Broker, eventually
+from harness import BUILD, DEADLINE_S, Broker, eventually
 from tail_clients import (BINARY, CLOSE, CONTINUED, PING, PONG, TEXT, Ended,
                           RawTail, Tail)
+
+
+KILLS = int(os.environ.get("WEIR_KILLS", "10"))
+SEED = int(os.environ.get("WEIR_SEED", random.SystemRandom().randrange(2**32)))
+
+
+@pytest.fixture(scope="module")
+def never_reads(broker, feed):
+    """One that asks for all there is and does not take it, as long as the tests
+    of this file take. With the time at which it stopped."""
+    c = RawTail(feed, "/api/v1/tail?counters=1s&last=4096", receive=4096)
+    assert c.status == 101
+    yield c, time.monotonic()
+    c.close()
 
 
 @pytest.fixture
@@ -52,6 +77,7 @@ def past(fleet, *args):
 # -------------------------------------------------------------------- events
 
 
+@pytest.mark.usefixtures("never_reads")
 def test_follows(fleet, broker, feed, wire, tail):
     d, other = fleet.device("meter"), fleet.device("sensor")
     t = tail(feed, device=d)
@@ -266,9 +292,79 @@ def test_resumes_at_hello_and_heartbeat(own_fleet, own_broker, own_feed, wire,
     while (got := t.event())["type"] != "connect":
         assert got["type"] == "policy"
     # A cursor of nowhere: what there is, and that it is not all.
-    t = tail(own_feed, after="5-77")
+    t = tail(own_feed, after="0123456789abcdef-5")
     assert t.next("missed", by="client")["events"] is None
     assert t.event()["type"] == "policy"
+
+
+class Reference:
+    """What `weir tail` tells of the device while it goes on."""
+
+    def __init__(self, fleet, device):
+        self.events, env = [], dict(os.environ, WEIR_STATE=str(fleet.state))
+        self.process = subprocess.Popen(
+            [BUILD / "bin" / "weir", "--json", "tail", "-n", "all",
+             "--device", str(device)], env=env, text=True,
+            stdout=subprocess.PIPE)
+        self.thread = threading.Thread(target=self._read)
+        self.thread.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.events.append(json.loads(line))
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait(DEADLINE_S)
+        self.thread.join()
+        self.process.stdout.close()
+
+
+def test_killed_while_much_happens(own_fleet, own_broker, own_feed, wire, tail,
+                                   closing):
+    """At random moments; who goes on with its last cursor has got every event
+    in the end, once, in order."""
+    print(f"\n    {KILLS} kills, WEIR_SEED={SEED}")
+    chance, end = random.Random(SEED), threading.Event()
+    d = own_fleet.device("meter")
+    wire(own_broker, d).admitted().disconnect()
+    want = closing(Reference(own_fleet, d))
+
+    def happen():
+        while not end.is_set():
+            w = wire(own_broker, d).admitted()
+            w.publish("none/at/all", b"x", 1)
+            w.disconnect()
+
+    noise = threading.Thread(target=happen)
+    noise.start()
+    got, cursor, kills = [], None, 0
+    t = tail(own_feed, device=d, last=4096)
+    try:
+        while kills < KILLS:
+            dies = threading.Timer(
+                chance.uniform(0, 0.3), own_feed.process.kill)
+            dies.start()
+            with contextlib.suppress(Ended, ConnectionError,
+                                     websocket.WebSocketException):
+                while True:
+                    m = t.next("event")
+                    got.append(m["event"])
+                    cursor = m["cursor"]
+            dies.join()
+            own_feed.kill()
+            kills += 1
+            own_feed.start()
+            t = tail(own_feed, device=d,
+                     **({"after": cursor} if cursor else {"last": 4096}))
+    finally:
+        end.set()
+        noise.join()
+    eventually("the last event", lambda: past(own_fleet)[-1] == (
+        want.events or [None])[-1])
+    while len(got) < len(want.events):
+        got.append(t.event())
+    assert got == want.events and len(got) > KILLS
 
 
 # ------------------------------------------------------------- who is refused
@@ -285,7 +381,7 @@ def test_resumes_at_hello_and_heartbeat(own_fleet, own_broker, own_feed, wire,
     ("counters=1", "counters", ""),
     ("last=4097", "last", "whole number"),
     ("after=x", "after", "no cursor"),
-    ("after=1-2&last=1", "after", "not both"),
+    ("after=0123456789abcdef-5&last=1", "after", "not both"),
     ("colour=red", None, "colour"),
     ("events=connect&events=refusal", None, "events"),
 ])
@@ -315,6 +411,51 @@ def test_refused_handshakes(feed, raw, headers, status):
     assert "application/problem+json" in c.head
     if status == 426:
         assert re.search(r"(?i)^Upgrade: websocket\r?$", c.head, re.M)
+
+
+def test_who_may(own_fleet, own_broker, tail, raw):
+    mine = own_fleet.weir("token", "add", "mine").strip()
+    config = {"loopback_needs_token": True}
+    with feed_support.Feed(own_fleet, config=config) as f:
+        assert raw(f).status == 401
+        assert raw(f, Authorization="Bearer weir_" + "A" * 43).status == 401
+        assert raw(f, Authorization=f"Bearer {mine}",
+                   Origin="http://elsewhere.example").status == 403
+        assert raw(f, Authorization=f"Bearer {mine}",
+                   Host="elsewhere.example").status == 421
+        t = tail(f, token=mine)
+        f.token = mine
+        tail(f)
+        own_fleet.weir("token", "revoke", "mine")
+        assert t.ended() == 1008
+        assert raw(f, Authorization=f"Bearer {mine}").status == 401
+
+
+def test_over_tls(own_fleet, own_broker, wire, tail):
+    """Many messages at once, each whole; one that does not read holds up
+    nobody there either."""
+    def readable(name):
+        copy = own_fleet.root / f"feed-{name}"
+        shutil.copy(own_fleet.root / "server" / name, copy)
+        shutil.chown(copy, feed_support.USER, feed_support.USER)
+        copy.chmod(0o400)
+        return str(copy)
+
+    config = {"tls": {"cert": readable("server.crt"),
+                      "key": readable("server.key")}}
+    d = own_fleet.device("meter")
+    for _ in range(30):
+        w = wire(own_broker, d).admitted()
+        w.publish("none/at/all", b"x", 1)
+        w.disconnect()
+    with feed_support.Feed(own_fleet, config=config).trust() as f:
+        beside = RawTail(f, "/api/v1/tail?last=4096&counters=1s", receive=4096)
+        t = tail(f, last=4096)
+        assert [t.event() for _ in range(90)] == past(own_fleet)[:90]
+        wire(own_broker, d).admitted()
+        while t.event()["type"] != "connect":
+            pass
+        beside.close()
 
 
 def test_other_methods(feed):
@@ -446,3 +587,23 @@ def test_stuck_ones_are_nobody_elses_business(own_fleet, own_broker, own_feed,
     assert got + missed == happened and missed > 0
     happen()
     assert stuck[0].message()["type"] == "event"
+
+
+def test_never_reads_ends(feed, never_reads):
+    """After a minute without a sign of life."""
+    c, since = never_reads
+    left = since + 75 - time.monotonic()
+
+    def gone():
+        """Its socket is closed at the other side, or reset."""
+        lines = pathlib.Path("/proc/net/tcp").read_text(encoding="ascii")
+        mine = "%s:%04X" % ("0100007F", c.sock.getsockname()[1])
+        for line in lines.splitlines()[1:]:
+            _, here, there, state = line.split()[:4]
+            if there == mine and here.endswith(f":{feed.port:04X}"):
+                return state != "01"  # established
+        return True
+
+    assert eventually("its end", gone, timeout=max(left, 1))
+    assert time.monotonic() - since >= 59
+    assert feed.ok("/api/v1/health")["status"] == "ok"

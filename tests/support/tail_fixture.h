@@ -290,9 +290,8 @@ static inline const cJSON *event(struct got *g, uint64_t n)
 
 	e = cJSON_GetObjectItem(m, "event");
 	assert_int_equal(number(e, "value"), n);
-	(void)snprintf(cursor, sizeof(cursor), "%" PRIu64 "-%.0f", n,
-		number(e, "t_ms"));
-	assert_string_equal(text(m, "cursor"), cursor);
+	(void)snprintf(cursor, sizeof(cursor), "-%" PRIu64, n);
+	assert_string_equal(text(m, "cursor") + 16, cursor);
 	return m;
 }
 

@@ -70,7 +70,7 @@ static void check(const struct tail_ring *r, uint64_t n, unsigned longest)
 	assert_int_equal(m.key.reason, want.m.key.reason);
 	assert_int_equal(m.is_event, want.m.is_event);
 	assert_true(m.cursor.n == want.m.cursor.n &&
-		    m.cursor.t_ms == want.m.cursor.t_ms);
+		    m.cursor.meter == want.m.cursor.meter);
 }
 
 static size_t size_of(uint64_t n, unsigned longest)
