@@ -2,6 +2,7 @@
 """
 Clients of weir-feed's GET /api/v1/tail: one through a WebSocket library of
 others, and one whose frames are made by hand, to send what no library would.
+Each message must be as docs/openapi.json says.
 """
 
 import base64
@@ -9,11 +10,26 @@ import json
 import os
 import struct
 
+import jsonschema
 import websocket
 
 import harness
+import test_feed_openapi as openapi
 
 CONTINUED, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
+
+
+KINDS = {kind: jsonschema.Draft4Validator(
+    {"$ref": ref, "components": openapi.PLAIN["components"]})
+    for kind, ref in openapi.DOC["components"]["schemas"]["TailMessage"][
+        "discriminator"]["mapping"].items()}
+
+
+def told(data):
+    """A message, checked."""
+    message = json.loads(data)
+    KINDS[message["type"]].validate(message)
+    return message
 
 
 class Ended(Exception):
@@ -47,7 +63,7 @@ class Tail:
         if code == CLOSE:
             raise Ended(*close_of(data))
         assert code == TEXT, (code, data)
-        return json.loads(data)
+        return told(data)
 
     def next(self, type, **want):
         """The next message, which must be of TYPE and so."""
@@ -160,7 +176,7 @@ class RawTail:
         if first == 0x80 | CLOSE:
             raise Ended(*close_of(data))
         assert first == 0x80 | TEXT, first
-        return json.loads(data)
+        return told(data)
 
     def ended(self):
         """As Tail.ended."""
