@@ -10,6 +10,9 @@
 #include <unistd.h>
 
 #define BACKLOG 512
+/* What the kernel holds of answers that a client does not take, at most; left to
+ * itself it would take megabytes for each. */
+#define SEND_BYTES 131072
 
 union address {
 	struct sockaddr any;
@@ -100,7 +103,7 @@ enum listen_got listen_accept(int fd, int *client, uint8_t address[static 16])
 {
 	union address a = {.any = {.sa_family = AF_UNSPEC}};
 	socklen_t n = sizeof(a);
-	const int on = 1;
+	const int on = 1, bytes = SEND_BYTES;
 
 	do {
 		*client = accept4(fd, &a.any, &n, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -110,6 +113,7 @@ enum listen_got listen_accept(int fd, int *client, uint8_t address[static 16])
 							       : LISTEN_FULL;
 	/* An answer is written in few pieces, each of which shall go at once. */
 	(void)setsockopt(*client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	(void)setsockopt(*client, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
 	address_of(&a, address);
 	return LISTEN_CLIENT;
 }

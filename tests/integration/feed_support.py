@@ -33,6 +33,21 @@ def account():
         return pwd.getpwnam(USER)
 
 
+def readable(fleet, path):
+    """A copy that weir-feed's user may read, as an operator gives it."""
+    copy = fleet.root / f"feed-{path.name}"
+    shutil.copy(path, copy)
+    shutil.chown(copy, USER, USER)
+    copy.chmod(0o400)
+    return str(copy)
+
+
+def tls(fleet, **more):
+    """The configuration of TLS, with the broker's certificate."""
+    return {"cert": readable(fleet, fleet.root / "server" / "server.crt"),
+            "key": readable(fleet, fleet.server_key), **more}
+
+
 class Answer:
     def __init__(self, got):
         self.status, self.headers, self.body = got.status, got.headers, got.read()

@@ -46,3 +46,13 @@ def test_links(page):
     for target in re.findall(r"\]\(([^)#]+)\)", (REPO / page).read_text()):
         if "://" not in target:
             assert (REPO / target).exists(), target
+
+
+def test_every_key_of_the_feed_is_explained():
+    page = (REPO / "docs" / "FEED.md").read_text()
+    table = page[page.index("## Configure it"):page.index("## Who may ask")]
+    keys = re.findall(r'\.key = "(\w+)"',
+                      (REPO / "feed" / "config_json.c").read_text())
+    assert len(keys) > 20
+    for key in keys:
+        assert re.search(rf"[`.]{key}[`.]", table), key

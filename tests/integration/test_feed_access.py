@@ -7,7 +7,6 @@ what, and what is said to who may not? Expected: docs/FEED.md, "Who may ask".
 
 import contextlib
 import json
-import shutil
 import socket
 import ssl
 import subprocess
@@ -51,20 +50,6 @@ def strict(fleet):
     with feed_support.Feed(
             fleet, config={"loopback_needs_token": True}) as f:
         yield f
-
-
-def readable(fleet, path):
-    """A copy that weir-feed's user may read, as an operator gives it."""
-    copy = fleet.root / f"feed-{path.name}"
-    shutil.copy(path, copy)
-    shutil.chown(copy, feed_support.USER, feed_support.USER)
-    copy.chmod(0o400)
-    return str(copy)
-
-
-def tls(fleet, **more):
-    return {"cert": readable(fleet, fleet.root / "server" / "server.crt"),
-            "key": readable(fleet, fleet.server_key), **more}
 
 
 # ----------------------------------------------------------------------- tokens
@@ -250,7 +235,7 @@ def test_beyond_loopback_takes_tls(own_fleet):
 def test_beyond_loopback_takes_somebody(own_fleet):
     """TLS, and nobody who could say who he is."""
     f = feed_support.Feed(own_fleet, listen="0.0.0.0:0",
-                          config={"tls": tls(own_fleet)})
+                          config={"tls": feed_support.tls(own_fleet)})
     log = f.fails_to_start(2)
     assert "weir token add" in log
     mine = token(own_fleet, "mine")
@@ -266,7 +251,7 @@ def test_beyond_loopback_takes_somebody(own_fleet):
 
 
 def test_tls(fleet, reader):
-    config = {"tls": tls(fleet)}
+    config = {"tls": feed_support.tls(fleet)}
     with feed_support.Feed(fleet, config=config).trust() as f:
         assert f.url.startswith("https://127.0.0.1:")
         assert f.get(READ).status == 200
@@ -298,7 +283,8 @@ def test_tls(fleet, reader):
 
 def test_tls_large_and_many(fleet, reader):
     """More than a record, and requests one after another."""
-    with feed_support.Feed(fleet, config={"tls": tls(fleet)}).trust() as f:
+    config = {"tls": feed_support.tls(fleet)}
+    with feed_support.Feed(fleet, config=config).trust() as f:
         c = f.connection()
         for _ in range(50):
             c.request("GET", OPEN, headers={"X-Large": "y" * 7000})
@@ -314,10 +300,10 @@ def test_tls_large_and_many(fleet, reader):
     ("cert", "key", "cannot use the certificate"),
 ])
 def test_tls_errors(own_fleet, key, value, says):
-    config = tls(own_fleet, client_ca=readable(
+    config = feed_support.tls(own_fleet, client_ca=feed_support.readable(
         own_fleet, own_fleet.ca / "ca.crt"))
     if value == "other":
-        value = readable(own_fleet, own_fleet.device("sensor").key)
+        value = feed_support.readable(own_fleet, own_fleet.device("sensor").key)
     elif value == "key":
         value = config["key"]
     config[key] = value
@@ -341,7 +327,7 @@ def people(tmp_path_factory):
 def test_client_certificates(fleet, people):
     ops = people.sign("ops")
     stranger = fleet.sign("stranger")
-    config = {"tls": tls(fleet, client_ca=readable(
+    config = {"tls": feed_support.tls(fleet, client_ca=feed_support.readable(
         people, people.ca / "ca.crt")), "loopback_needs_token": True}
     with feed_support.Feed(fleet, config=config).trust() as f:
         assert f.get(READ).status == 401
@@ -362,7 +348,7 @@ def test_devices_are_no_clients(fleet):
     """client_ca is the devices' own: what a device has does not let it in."""
     device = fleet.device("sensor")
     ops = fleet.sign("ops")
-    config = {"tls": tls(fleet, client_ca=readable(
+    config = {"tls": feed_support.tls(fleet, client_ca=feed_support.readable(
         fleet, fleet.ca / "ca.crt"), client_rights="act"),
         "loopback_needs_token": True}
     with feed_support.Feed(fleet, config=config).trust(ops) as f:
@@ -374,7 +360,7 @@ def test_devices_are_no_clients(fleet):
 
 def test_beyond_loopback_with_certificates(own_fleet):
     ops = own_fleet.sign("ops")
-    config = {"tls": tls(own_fleet, client_ca=readable(
+    config = {"tls": feed_support.tls(own_fleet, client_ca=feed_support.readable(
         own_fleet, own_fleet.ca / "ca.crt"))}
     with feed_support.Feed(own_fleet, listen="0.0.0.0:0",
                            config=config).trust(ops) as f:

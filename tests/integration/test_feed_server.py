@@ -68,6 +68,23 @@ def rss(feed):
         return int(f.read().split()[1]) * resource.getpagesize()
 
 
+def cpu(feed):
+    """Seconds of a processor that the daemon has used."""
+    with open(f"/proc/{feed.process.pid}/stat", encoding="ascii") as f:
+        ticks = f.read().rsplit(") ", 1)[1].split()[11:13]
+    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
+
+def idles(feed):
+    """Fails unless it comes to rest: what there was to be done is done, and what
+    cannot be done is not tried again and again."""
+    def used_s():
+        before = cpu(feed)
+        threading.Event().wait(0.5)
+        return cpu(feed) - before
+    harness.eventually("it comes to rest", lambda: used_s() <= 0.02 * ROOM)
+
+
 # ------------------------------------------------------------------- the answers
 
 
@@ -354,8 +371,11 @@ def test_nobody_reads_the_answers(feed):
     ask = (b"GET /metrics HTTP/1.1\r\n" + LOCAL + b"\r\n") * 100
     with contextlib.ExitStack() as stack, Meanwhile(feed) as other:
         before = rss(feed)
-        deaf = [stack.enter_context(feed.raw()) for _ in range(100)]
+        deaf = [stack.enter_context(socket.socket()) for _ in range(100)]
         for s in deaf:
+            # Else the kernel would take megabytes of answers for each.
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+            s.connect(("127.0.0.1", feed.port))
             s.setblocking(False)
         full = set()
         end = time.monotonic() + harness.DEADLINE_S
@@ -370,6 +390,42 @@ def test_nobody_reads_the_answers(feed):
         print(f"100 deaf clients: {grown >> 10} KiB more")
         assert grown < ROOM * (32 << 20)
         assert other.n > 0
+        other.done.set()
+        other.thread.join()
+        # Nothing can leave, and what there is to be read is left where it is.
+        idles(feed)
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
+def test_stream_that_is_flooded(own_fleet, secure):
+    """A WebSocket client that never reads, and sends pings without end, and who
+    is answered one of many at most."""
+    config = {}
+    if secure:
+        config["tls"] = feed_support.tls(own_fleet)
+    ping = b"\x89\xfd\0\0\0\0" + b"p" * 125
+    with feed_support.Feed(own_fleet, config=config) as f:
+        if secure:
+            f.trust()
+        with talk(f) as (s, stream):
+            s.sendall(b"GET /api/v1/tail HTTP/1.1\r\n" + LOCAL
+                      + b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
+                      b"Sec-WebSocket-Version: 13\r\n"
+                      b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+            got = Reply(stream)
+            assert got.status == 101
+            assert (got.headers["Sec-WebSocket-Accept"]
+                    == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")
+            before = rss(f)
+            s.settimeout(1)
+            sent = 0
+            with contextlib.suppress(TimeoutError):
+                while sent < 64 << 20:
+                    s.sendall(ping * 500)
+                    sent += len(ping) * 500
+            assert rss(f) - before < ROOM * (4 << 20)
+            assert f.get(HEALTH).status == 200
+            idles(f)
 
 
 def test_5000_connections(own_fleet):
