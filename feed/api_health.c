@@ -20,6 +20,14 @@ static void tell_history(struct text *t, const struct recorder *r)
 	json_close(t, '}');
 }
 
+static bool history_well(const struct feed *f)
+{
+	struct recorder_state s;
+
+	recorder_state(f->recorder, &s);
+	return s.well;
+}
+
 void api_health(struct feed *f, const struct ask *q, struct answer *a)
 {
 	struct err e;
@@ -29,7 +37,10 @@ void api_health(struct feed *f, const struct ask *q, struct answer *a)
 		return;
 	}
 	json_open(&a->body, NULL, '{');
-	json_text(&a->body, "status", STR("ok"));
+	json_text(&a->body, "status",
+		f->watch->meter.state != BROKER_UNKNOWN && history_well(f)
+			? STR("ok")
+			: STR("degraded"));
 	json_text(&a->body, "version", STR(WEIR_VERSION));
 	json_number(&a->body, "started_s", f->started_s);
 	json_open(&a->body, "broker", '{');

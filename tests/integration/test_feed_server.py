@@ -97,6 +97,22 @@ def test_health(feed):
     assert told["broker"]["state"] == "never_ran"
 
 
+def test_health_when_the_meter_cannot_be_read(own_fleet):
+    """It answers, and says that not all is well."""
+    with feed_support.Feed(own_fleet) as f:
+        (own_fleet.state / "meter").chmod(0o700)
+        (own_fleet.state / "meter" / "meter.seg").write_bytes(b"x" * 100)
+        told = harness.eventually(
+            "it is noticed",
+            lambda: (lambda x: x["broker"]["state"] == "unknown" and x)(
+                f.ok(HEALTH)))
+        assert told["status"] == "degraded"
+        (own_fleet.state / "meter" / "meter.seg").unlink()
+        (own_fleet.state / "meter").chmod(0o750)
+        harness.eventually("it is well again",
+                           lambda: f.ok(HEALTH)["status"] == "ok")
+
+
 def test_unknown_path(feed):
     got = feed.get("/api/v1/nothing")
     assert got.status == 404
