@@ -61,7 +61,7 @@ static struct str until(struct str *s, char c)
 
 static bool is(const struct text *t, const char *word)
 {
-	return str_eq((struct str){t->p, t->n}, str_from(word));
+	return t->p != NULL && str_eq((struct str){t->p, t->n}, str_from(word));
 }
 
 static bool model_path(struct model *m, struct str path)
