@@ -14,7 +14,8 @@
 #include <unistd.h>
 
 #define VALUE_MAX    4096             /* bytes of any column */
-#define LOG_MAX      INT64_C(4194304) /* a follower reads all of it */
+#define LOG_MAX      INT64_C(8388608) /* bytes; a follower reads all of it */
+#define LOG_LONG     INT64_C(524288)  /* so long a writer leaves it */
 #define OPS          1000             /* between two looks at */
 #define BUDGET       400              /* so many of them a call */
 #define BUSY_MS      20               /* a writer's, for readers */
@@ -233,6 +234,8 @@ static bool configure_writer(struct live *l)
 	int persist = 1;
 
 	return sqlite3_busy_timeout(l->db, BUSY_MS) == SQLITE_OK &&
+	       sqlite3_db_config(l->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1,
+		       NULL) == SQLITE_OK &&
 	       sqlite3_file_control(l->db, "main", SQLITE_FCNTL_PERSIST_WAL,
 		       &persist) == SQLITE_OK &&
 	       sqlite3_exec(l->db, "PRAGMA synchronous = FULL", NULL, NULL,
@@ -340,6 +343,18 @@ bool live_open(
 	return true;
 }
 
+/* What was committed is on disk in the log, by one sync. To move it into the
+ * file takes three more, so it is not done for each action. */
+static bool log_is_long(const struct live *l)
+{
+	char log[PATH_MAX];
+	struct stat st;
+	int n = snprintf(log, sizeof(log), "%s-wal", l->path);
+
+	return n > 0 && (size_t)n < sizeof(log) && stat(log, &st) == 0 &&
+	       st.st_size > LOG_LONG;
+}
+
 void live_close(struct live **l)
 {
 	struct live *x = l != NULL ? *l : NULL;
@@ -350,9 +365,9 @@ void live_close(struct live **l)
 	if (x->db != NULL && x->mode == LIVE_WRITE) {
 		if (sqlite3_get_autocommit(x->db) == 0)
 			(void)sqlite3_exec(x->db, "ROLLBACK", NULL, NULL, NULL);
-		/* For the readers' speed only: what was committed is on disk. */
-		(void)sqlite3_wal_checkpoint_v2(
-			x->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+		if (log_is_long(x))
+			(void)sqlite3_wal_checkpoint_v2(x->db, "main",
+				SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 	}
 	(void)sqlite3_close(x->db);
 	reader_vfs_free(&x->vfs);

@@ -17,6 +17,7 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import threading
 import time
 
@@ -352,6 +353,9 @@ def test_live_db_spoilt(fleet, feed, broker):
     """An action that cannot be written is not answered as one that was."""
     d = fleet.device("mended")
     path = fleet.state / "live" / "live.db"
+    # What its log has is read from there.
+    db = sqlite3.connect(path)
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     good = path.read_bytes()
     with open(path, "r+b") as f:
         f.write(b"\xff" * 4096)
@@ -364,6 +368,7 @@ def test_live_db_spoilt(fleet, feed, broker):
     mark = broker.mark()
     with open(path, "r+b") as f:
         f.write(good)
+    db.close()
     told = quarantine(feed, d)
     in_force(feed, told["change"])
     assert json.loads(feed.post(f"{PATH}{d}/release").text)["change"]

@@ -104,6 +104,10 @@ def test_quarantine_and_release(fleet, broker, live, wire, paho):
     w = wire(broker, d, 5).admitted()
     agrees(fleet, w, f"s/{d}/up", "allowed")
     live.applied()
+    told = fleet.weir("tail", "--no-follow", "--type", "status",
+                      "--device", d).splitlines()
+    assert [x.split(")  ")[1] for x in told] == [
+        "quarantined, by weir-feed", "active, by weir-feed"]
     # Released once, and for good: nothing is left that would end it.
     w.ping()
     other.ping()
