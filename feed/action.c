@@ -9,7 +9,6 @@
 
 #include <arpa/inet.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -74,12 +73,7 @@ static void refuse(const struct act *x, struct answer *a, const struct err *e)
 static bool open_live(const struct feed *f, enum live_mode mode,
 	struct live **out, struct err *e)
 {
-	char path[PATH_MAX];
-	int n = snprintf(path, sizeof(path), "%s/" LIVE_FILE, f->config.state);
-
-	if (n < 0 || (size_t)n >= sizeof(path))
-		return err_set(e, ERR_ENVIRONMENT, "the state's path is long");
-	return live_open(path, mode, out, e);
+	return live_open(held_path(f->held), mode, out, e);
 }
 
 /* The newest action that the broker has in force; 0 when it does not run, or
@@ -210,6 +204,7 @@ void action_quarantine(struct feed *f, const struct ask *q, struct answer *a)
 		refuse(&x, a, &e);
 		return;
 	}
+	held_look(f->held);
 	log_action(&x, LOG_NOTICE, &made, made.change, NULL);
 	json_open(&a->body, NULL, '{');
 	put_quarantine(&a->body, f, &made);
@@ -227,7 +222,7 @@ static bool write_release(const struct act *x, int64_t *change, struct err *e)
 	bool done;
 
 	/* Nothing to release where there is no file: it is not made for it. */
-	if (!open_live(x->f, LIVE_READ, &l, e))
+	if (!open_live(x->f, LIVE_FOLLOW, &l, e))
 		return false;
 	if (l == NULL)
 		return true;
@@ -264,6 +259,7 @@ void action_release(struct feed *f, const struct ask *q, struct answer *a)
 		refuse(&x, a, &e);
 		return;
 	}
+	held_look(f->held);
 	log_action(&x, LOG_NOTICE, NULL, change, NULL);
 	json_open(&a->body, NULL, '{');
 	json_text(&a->body, "device", str_from(x.id));
@@ -376,7 +372,7 @@ static bool put_rows(
 
 	*newest = 0;
 	memcpy(after, x->last, sizeof(after));
-	if (!open_live(x->f, LIVE_READ, &l, e))
+	if (!open_live(x->f, LIVE_FOLLOW, &l, e))
 		return false;
 	if (l == NULL)
 		return true;

@@ -39,7 +39,9 @@ static bool add_record(const struct one *x, struct registry *r, struct str id,
 	struct credential_filter of = {0};
 	struct list l = {.out = out};
 	struct device d;
-	bool done;
+	struct quarantine q;
+	int64_t now_s = (int64_t)time(NULL);
+	bool held, done;
 
 	if (!registry_device(r, id, &d, found, e))
 		return false;
@@ -47,7 +49,8 @@ static bool add_record(const struct one *x, struct registry *r, struct str id,
 		json_null(out, "device");
 		return true;
 	}
-	device_json_begin(out, "device", &d, (int64_t)time(NULL));
+	held = held_read(x->f->held, str_from(d.id), now_s, &q);
+	device_json_begin(out, "device", &d, held ? &q : NULL, now_s);
 	device_json_seen(out, &x->f->watch->meter, &x->seen);
 	json_open(out, "credentials", '[');
 	of.device_id = d.id;

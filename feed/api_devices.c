@@ -133,7 +133,9 @@ static bool add_device(struct page *p, struct text *out, const char *id,
 	struct registry *r = roster_get(p->f->roster, e);
 	const struct meter_watch *w = &p->f->watch->meter;
 	struct meter_device seen;
+	struct quarantine q;
 	struct device d;
+	bool held;
 
 	if (r == NULL || !registry_device(r, str_from(id), &d, added, e))
 		return false;
@@ -141,7 +143,8 @@ static bool add_device(struct page *p, struct text *out, const char *id,
 		return true;
 	(void)meter_device_find(w, str_from(d.id), &seen);
 	json_open(out, NULL, '{');
-	device_json_begin(out, "device", &d, p->now_s);
+	held = held_read(p->f->held, str_from(d.id), p->now_s, &q);
+	device_json_begin(out, "device", &d, held ? &q : NULL, p->now_s);
 	json_close(out, '}');
 	usage_json(out, "usage", w, &seen, NULL);
 	json_close(out, '}');
@@ -156,8 +159,7 @@ static bool keep_brief(void *ctx, const struct device_brief *d)
 {
 	struct page *p = ctx;
 
-	p->status[p->n_chunk] =
-		device_status_now(d->status, d->status_until_s, p->now_s);
+	p->status[p->n_chunk] = held_status(p->f->held, d, p->now_s);
 	(void)snprintf(p->chunk[p->n_chunk++], sizeof(p->chunk[0]), "%.*s",
 		STR_ARG(d->id));
 	return true;
@@ -295,7 +297,7 @@ static bool begin(
 	p->walk.prefix = str_from(p->ask.prefix);
 	if (p->ask.class_name[0] != '\0')
 		p->walk.class_name = str_from(p->ask.class_name);
-	else if (p->ask.status != DEVICE_ACTIVE)
+	else if (held_by_registry(p->ask.status))
 		p->walk.status = p->ask.status;
 	return !p->by_counter || device_rank_new(&p->ask, &p->rank, e);
 }

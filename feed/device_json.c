@@ -57,17 +57,35 @@ static void attrs_json(struct text *t, const struct device *d)
 	json_close(t, '}');
 }
 
-void device_json_begin(
-	struct text *t, const char *key, const struct device *d, int64_t now_s)
+static void held_json(struct text *t, const struct quarantine *q)
 {
+	if (q == NULL) {
+		json_null(t, "feed_quarantine");
+		return;
+	}
+	json_open(t, "feed_quarantine", '{');
+	json_number(t, "since_s", q->since_s);
+	json_time(t, "until_s", q->until_s);
+	json_name(t, "reason", str_from(q->reason));
+	json_text(t, "actor", str_from(q->actor));
+	json_number(t, "change", q->change);
+	json_close(t, '}');
+}
+
+void device_json_begin(struct text *t, const char *key, const struct device *d,
+	const struct quarantine *held, int64_t now_s)
+{
+	enum device_status status = device_effective(d, now_s);
+
+	if (status == DEVICE_ACTIVE && held != NULL)
+		status = DEVICE_QUARANTINED;
 	json_open(t, key, '{');
 	json_text(t, "id", str_from(d->id));
 	json_text(t, "class", str_from(d->class_name));
 	json_text(t, "mode", d->observe ? STR("observe") : STR("enforce"));
 	json_text(t, "status",
 		str_from(device_status_name((enum device_status)d->status)));
-	json_text(t, "effective_status",
-		str_from(device_status_name(device_effective(d, now_s))));
+	json_text(t, "effective_status", str_from(device_status_name(status)));
 	json_name(t, "status_reason", str_from(d->status_reason));
 	json_time(t, "status_until_s", d->status_until_s);
 	for (int k = SIMID_NONE + 1; k < SIMID_KINDS; k++)
@@ -77,6 +95,7 @@ void device_json_begin(
 	json_number(t, "created_s", d->created_s);
 	json_number(t, "updated_s", d->updated_s);
 	json_number(t, "revision", d->revision);
+	held_json(t, held);
 }
 
 void credential_json(struct text *t, const struct credential *c)

@@ -8,6 +8,7 @@
 
 #include "core/certificate.h"
 #include "feed/text.h"
+#include "io/live.h"
 #include "io/meter_class.h"
 
 /* A number of Unix seconds, or null when it is 0: no time. */
@@ -15,9 +16,10 @@ void json_time(struct text *t, const char *key, int64_t unix_s);
 /* S, which may be cut or hold anything, or null when it is empty. */
 void json_name(struct text *t, const char *key, struct str s);
 
-/* D as `weir device list`; left open for more members. */
-void device_json_begin(
-	struct text *t, const char *key, const struct device *d, int64_t now_s);
+/* D as `weir device list`, HELD by weir-feed's quarantine (NULL: by none); left
+ * open for more members. */
+void device_json_begin(struct text *t, const char *key, const struct device *d,
+	const struct quarantine *held, int64_t now_s);
 /* What `weir device show` adds of the meter: broker, connections, last_connect,
  * last_refusal. */
 void device_json_seen(struct text *t, const struct meter_watch *w,

@@ -153,8 +153,7 @@ static bool each_device(void *ctx, const struct device_brief *d)
 	x->walked++;
 	(void)snprintf(x->at, sizeof(x->at), "%.*s", STR_ARG(d->id));
 	if (x->ask.status != DEVICE_NONE &&
-		x->ask.status != device_status_now(d->status, d->status_until_s,
-					 x->now_s))
+		x->ask.status != held_status(x->held, d, x->now_s))
 		return true;
 	slot = meter_slot_find(segment_map(&x->meter->segment), d->id);
 	if (slot != METER_NONE)
@@ -168,12 +167,12 @@ static enum rank_step walk_registry(
 	struct device_walk w = {.prefix = str_from(x->ask.prefix)};
 	struct registry *r = roster_get(f->roster, e);
 
+	x->held = f->held;
 	if (r == NULL)
 		return RANK_FAILED;
 	if (x->ask.class_name[0] != '\0')
 		w.class_name = str_from(x->ask.class_name);
-	/* A suspended device may be active again, its time being over. */
-	else if (x->ask.status != DEVICE_ACTIVE)
+	else if (held_by_registry(x->ask.status))
 		w.status = x->ask.status;
 	do {
 		char after[DEVICE_ID_MAX + 1];

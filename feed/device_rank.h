@@ -56,6 +56,7 @@ struct device_rank {
 	char at[DEVICE_ID_MAX + 1]; /* the next device is behind it */
 	int64_t now_s;
 	const struct meter_watch *meter; /* of the turn */
+	const struct held *held;
 	size_t walked;
 };
 

@@ -30,6 +30,7 @@ bool feed_open(
 	f->started_s = (int64_t)time(NULL);
 	if (!watch_open(config->meter, config->metrics.top, &f->watch, e) ||
 		!roster_open(config->state, &f->roster, e) ||
+		!held_open(config->state, &f->held, e) ||
 		!access_open(config, &f->access, e) ||
 		!tail_new(f->watch, &f->tail, e) ||
 		!recorder_open(
@@ -50,6 +51,7 @@ void feed_close(struct feed **f)
 	recorder_close(&(*f)->recorder);
 	watch_close(&(*f)->watch);
 	roster_close(&(*f)->roster);
+	held_close(&(*f)->held);
 	access_close(&(*f)->access);
 	free(*f);
 	*f = NULL;
@@ -60,6 +62,7 @@ void feed_second(struct feed *f, int64_t now_s, int64_t now_ms)
 	enum broker_state before = f->watch->meter.state;
 
 	roster_look(f->roster);
+	held_look(f->held);
 	/* The meter may be replaced: what was written last into it is read. */
 	(void)tail_read(f->tail, (struct tail_now){now_s, now_ms});
 	if (meter_watch_moved(&f->watch->meter))

@@ -8,6 +8,7 @@
 
 #include "feed/config.h"
 #include "feed/credentials.h"
+#include "feed/held.h"
 #include "feed/metrics.h"
 #include "feed/recorder.h"
 #include "feed/roster.h"
@@ -22,6 +23,7 @@ struct feed {
 	int64_t started_s;
 	struct watch *watch;   /* the meter; never NULL */
 	struct roster *roster; /* the registry; never NULL */
+	struct held *held;     /* live.db; never NULL */
 	struct access *access; /* who may ask; never NULL */
 	struct credentials credentials;
 	struct metrics metrics;

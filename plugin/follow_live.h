@@ -13,7 +13,7 @@
 
 #include "core/device.h"
 #include "core/err.h"
-#include "plugin/jail.h"
+#include "core/jail.h"
 
 #include <sys/types.h>
 #include <time.h>

@@ -261,6 +261,44 @@ def test_lists(fleet, feed):
     assert acts[1]["reason"] == "many"
 
 
+def listed(feed, status, **more):
+    args = "".join(f"&{k}={v}" for k, v in more.items())
+    got = feed.ok(f"/api/v1/devices?limit=1000&status={status}{args}")
+    return {x["device"]["id"] for x in got["devices"]}
+
+
+def test_devices_say_so(fleet, feed, broker, wire):
+    """In every list of devices, as weir device show does."""
+    d = fleet.device("mended")
+    wire(broker, d, 5).admitted()
+    quarantine(feed, d, reason="odd", for_s=600)
+    got = feed.ok(f"{PATH}{d}")["device"]
+    shown = fleet.json("device", "show", d)
+    assert got["feed_quarantine"] == shown["feed_quarantine"]
+    assert (got["status"], got["effective_status"]) == (
+        "active", "quarantined")
+    for more in ({}, {"sort": "connects"}, {"class": "mended"}):
+        assert d.id in listed(feed, "quarantined", **more)
+        assert d.id not in listed(feed, "active", **more)
+    release(feed, d)
+    assert feed.ok(f"{PATH}{d}")["device"]["feed_quarantine"] is None
+    for more in ({}, {"sort": "connects"}):
+        assert d.id in listed(feed, "active", **more)
+        assert d.id not in listed(feed, "quarantined", **more)
+
+
+def test_known_after_a_restart(fleet, feed):
+    a, b = fleet.device("mended"), fleet.device("mended")
+    quarantine(feed, a)
+    told = quarantine(feed, b, for_s=1)
+    feed.stop()
+    feed.start()
+    assert a.id in listed(feed, "quarantined")
+    eventually("it has ended", lambda: time.time() >= told["until_s"])
+    assert b.id not in listed(feed, "quarantined")
+    release(feed, a)
+
+
 @pytest.mark.parametrize("query", [
     "limit=0", "limit=1001", "limit=x", "cursor=", "cursor=a/b", "x=1",
     "limit=1&limit=2"])

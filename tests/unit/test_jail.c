@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "plugin/jail.h"
+#include "core/jail.h"
 #include "tests/support/rng.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "plugin/jail.h"
+#include "core/jail.h"
 
 #include <stdlib.h>
 

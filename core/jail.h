@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whom weir-feed has in quarantine, as far as the plugin has read live.db.
+ * Whom weir-feed has in quarantine, as far as somebody has read live.db.
  *
  * The ids are of whoever wrote that file. So they are kept sorted: a table by
  * hash could be filled with ids that all fall on one place.
  */
-#ifndef PLUGIN_JAIL_H
-#define PLUGIN_JAIL_H
+#ifndef CORE_JAIL_H
+#define CORE_JAIL_H
 
 #include "core/err.h"
 #include "core/str.h"
