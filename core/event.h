@@ -25,7 +25,9 @@
 		"the "                                                         \
 		"client id")                                                   \
 	X(POLICY, policy, "the policy's revision", "a policy came into force") \
-	X(STATUS, status, "the change in the registry; 0: by time",            \
+	X(STATUS, status,                                                      \
+		"the change in the registry; 0: by time, or by weir-feed "     \
+		"(reason `quarantined`)",                                      \
 		"a device's rights changed; text: its status")
 
 /* Zero is no event: an entry that was never written. */

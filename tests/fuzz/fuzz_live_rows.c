@@ -96,9 +96,9 @@ static void setup(void)
 
 /* -------------------------------------------------------------- what comes */
 
-static bool text_valid(const char *s, size_t cap)
+static bool text_valid(struct str s, size_t cap)
 {
-	return memchr(s, '\0', cap) != NULL && utf8_valid(str_from(s));
+	return s.n < cap && utf8_valid(s);
 }
 
 struct told {
@@ -112,8 +112,8 @@ static bool each_quarantine(void *ctx, const struct quarantine *q)
 	struct told *x = ctx;
 
 	CHECK(device_id_valid(str_from(q->device_id)));
-	CHECK(text_valid(q->reason, sizeof(q->reason)));
-	CHECK(text_valid(q->actor, sizeof(q->actor)));
+	CHECK(text_valid(str_from(q->reason), sizeof(q->reason)));
+	CHECK(text_valid(str_from(q->actor), sizeof(q->actor)));
 	x->q = *q;
 	x->n++;
 	return true;
@@ -134,8 +134,8 @@ static bool each_action(void *ctx, const struct live_action *a)
 	struct told *x = ctx;
 
 	CHECK(device_id_valid(str_from(a->device_id)));
-	CHECK(text_valid(a->reason, sizeof(a->reason)));
-	CHECK(text_valid(a->actor, sizeof(a->actor)));
+	CHECK(text_valid(str_from(a->reason), sizeof(a->reason)));
+	CHECK(text_valid(str_from(a->actor), sizeof(a->actor)));
 	x->a = *a;
 	x->n++;
 	return true;
