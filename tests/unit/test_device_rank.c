@@ -102,6 +102,7 @@ static int setup(void **state)
 	assert_int_equal(x->r->w->meter.state, BROKER_RUNNING);
 	x->f.watch = x->r->w;
 	assert_true(roster_open(x->r->dir.path, &x->f.roster, &e));
+	assert_true(held_open(x->r->dir.path, &x->f.held, &e));
 	*state = x;
 	return 0;
 }
@@ -114,6 +115,7 @@ static int teardown(void **state)
 	char name[176];
 
 	roster_close(&x->f.roster);
+	held_close(&x->f.held);
 	for (size_t i = 0; i < 3; i++) {
 		(void)snprintf(
 			name, sizeof(name), "%s%s", x->registry, suffix[i]);
