@@ -9,51 +9,45 @@
  * there and registered is done, one that is registered and lacks only the name
  * gets it, and anything else is made anew.
  */
-#include "certs/bulk.h"
-#include "certs/bundle.h"
 #include "certs/pem_file.h"
 #include "certs/stage.h"
-#include "cli/ca_dir.h"
+#include "cli/bulk_batch.h"
 #include "cli/ca_open.h"
 #include "cli/cert_cmd.h"
 #include "cli/failed_file.h"
-#include "cli/id_set.h"
 #include "cli/output.h"
 #include "cli/progress.h"
-#include "io/fleet_file.h"
-#include "io/registry_import.h"
 #include "io/values.h"
 #include "io/x509.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* A batch is as large as what a second does, which is what a kill may cost. A
- * large one spares the registry much, for it writes each page of its indexes
- * but once, wherever in them the certificates fall. */
-#define BATCH_MIN 512
-#define BATCH_MAX 16384
-#define BATCH_MS  1000
+#define BATCH_MS 1000
 
+/* While one batch is issued, the one before it is registered by a thread of its
+ * own: the closer. */
 struct bulk {
 	const struct cli *c;
-	const char *dir;
 	struct bulk_work work;
 	struct ca *ca;
 	struct fleet_file *file;
-	struct registry *r;
 	int lock;
-	struct bundle *bundle; /* NULL: files for each */
-	struct id_set bundled; /* who is in one, and registered */
+	struct batch_end end;
+	struct id_set bundled; /* who is in a bundle, and registered */
 	struct progress progress;
 	uint64_t issued, before;
 	struct failed_file failed;
-	struct fleet_entry entries[BATCH_MAX];
-	struct bulk_item items[BATCH_MAX];
-	struct id_set ids; /* of the batch */
-	size_t n, limit;
+	size_t limit; /* of a batch */
+	struct batch *filling, *closing;
+	bool closes;   /* CLOSING was given to the closer */
+	bool threaded; /* which is not joined yet */
+	pthread_t closer;
+	bool closed; /* what the closer says */
+	struct err closer_e;
 };
 
 static void show(struct bulk *b)
@@ -62,154 +56,92 @@ static void show(struct bulk *b)
 		&b->progress, b->issued + b->before + b->failed.n, b->file);
 }
 
-/* -------------------------------------------------------------------- batch */
+/* ------------------------------------------------------------------- closer */
 
-static void batch_clear(struct bulk *b)
+static void *closer(void *arg)
 {
-	for (size_t i = 0; i < b->n; i++) {
-		fleet_entry_fini(&b->entries[i]);
-		bulk_item_fini(&b->items[i]);
-	}
-	id_set_clear(&b->ids);
-	b->n = 0;
+	struct bulk *b = arg;
+	int64_t from = progress_ms(&b->progress);
+
+	b->closed = batch_close(&b->end, b->closing, &b->closer_e);
+	b->closing->ms += progress_ms(&b->progress) - from;
+	return NULL;
 }
 
-/* The certificate of item I becomes one of its device's. APART: where it
- * cannot, the rest stays. */
-static bool enter(struct bulk *b, size_t i, bool apart, struct err *e)
+static void adjust(struct bulk *b, const struct batch *x)
 {
-	struct fleet_entry *x = &b->entries[i];
-	struct import_outcome o;
-
-	if (x->credentials == NULL)
-		x->credentials = need_memory(1, sizeof(*x->credentials));
-	x->credentials[0] = b->items[i].credential;
-	x->n_credentials = 1;
-	return apart ? registry_import_try(b->r, x, IMPORT_MATCH, &o, e)
-		     : registry_import(b->r, x, IMPORT_MATCH, &o, e);
+	if (x->ms > BATCH_MS && b->limit > BATCH_MIN)
+		b->limit /= 2;
+	else if (x->ms < BATCH_MS / 2 && b->limit < BATCH_MAX &&
+		 x->n == b->limit)
+		b->limit *= 2;
 }
 
-/* Opens a change and enters what was issued. APART: an item that fails is not
- * done; else the first that fails ends it. */
-static bool enter_all(struct bulk *b, bool apart, struct err *e)
+/* What the closer did, counted, and noted where it failed. */
+static bool count(struct bulk *b, const struct batch *x, struct err *e)
 {
-	struct bulk_audit a = {.action = "cert.bulk"};
-
-	if (!cli_begin(b->c, b->r, e) || !ca_dir_record(b->c, b->r, e) ||
-		!registry_bulk_begin(b->r, e))
-		return false;
-	for (size_t i = 0; i < b->n; i++) {
-		struct bulk_item *item = &b->items[i];
-
-		if (!item->done)
-			continue;
-		if (!enter(b, i, apart, &item->e)) {
-			*e = item->e;
-			if (!apart || e->code == ERR_ENVIRONMENT)
-				return false;
-			item->done = false;
-		}
-		a.devices += item->done;
-		a.credentials += item->done;
-	}
-	return registry_bulk_end(b->r, &a, e);
-}
-
-/* To let each fail by itself costs a third more: only where one does. */
-static bool enter_some(struct bulk *b, struct err *e)
-{
-	if (enter_all(b, false, e))
-		return true;
-	if (e->code == ERR_ENVIRONMENT)
-		return false;
-	registry_rollback(b->r);
-	return enter_all(b, true, e);
-}
-
-/* What is registered by the change that is open is on disk. */
-static bool keep(struct bulk *b, struct err *e)
-{
-	if (b->bundle == NULL)
-		return true;
-	for (size_t i = 0; i < b->n; i++) {
-		const struct bulk_item *item = &b->items[i];
-
-		if (item->done &&
-			!bundle_add(b->bundle,
-				(struct str){item->line, item->line_n}, e))
-			return false;
-	}
-	return bundle_sync(b->bundle, e);
-}
-
-static bool issue(struct bulk *b, struct err *e)
-{
-	int64_t seq;
-
-	return bulk_issue(&b->work, b->items, b->n, e) &&
-	       (b->bundle != NULL || pem_sync(b->dir, e)) && enter_some(b, e) &&
-	       keep(b, e) && registry_commit(b->r, &seq, e);
-}
-
-static bool publish(struct bulk *b, struct err *e)
-{
-	if (b->bundle != NULL && !bundle_publish(b->bundle, e))
-		return false;
-	for (size_t i = 0; i < b->n; i++) {
-		const struct fleet_entry *x = &b->entries[i];
-		const struct bulk_item *item = &b->items[i];
+	for (size_t i = 0; i < x->n; i++) {
+		const struct fleet_entry *entry = &x->entries[i];
+		const struct bulk_item *item = &x->items[i];
 
 		if (!item->done) {
-			if (b->bundle == NULL)
-				stage_drop(b->dir, x->device.id);
-			if (!failed_note(&b->failed, x->line, x->device.id,
-				    &item->e, e))
+			if (!failed_note(&b->failed, entry->line,
+				    entry->device.id, &item->e, e))
 				return false;
 			continue;
 		}
-		if (b->bundle != NULL)
-			(void)id_set_add(&b->bundled, x->device.id);
-		else if (!stage_publish(b->dir, x->device.id, e))
-			return false;
+		if (b->end.bundle != NULL)
+			(void)id_set_add(&b->bundled, entry->device.id);
 		b->issued++;
 	}
 	return true;
 }
 
-/* Nothing of the batch is registered: nothing of it is left. */
-static void drop(struct bulk *b)
+/* Waits for the closer, if there is one. From then until the next flush the
+ * registry is this thread's. */
+static bool settle(struct bulk *b, struct err *e)
 {
-	registry_rollback(b->r);
-	if (b->bundle != NULL)
-		bundle_drop(b->bundle);
-	for (size_t i = 0; b->bundle == NULL && i < b->n; i++)
-		stage_drop(b->dir, b->entries[i].device.id);
-}
-
-static void adjust(struct bulk *b, int64_t took_ms)
-{
-	if (took_ms > BATCH_MS && b->limit > BATCH_MIN)
-		b->limit /= 2;
-	else if (took_ms < BATCH_MS / 2 && b->limit < BATCH_MAX &&
-		 b->n == b->limit)
-		b->limit *= 2;
-}
-
-static bool flush(struct bulk *b, struct err *e)
-{
-	int64_t from = progress_ms(&b->progress);
 	bool done;
 
-	if (b->n == 0)
+	if (!b->closes)
 		return true;
-	done = issue(b, e);
+	if (b->threaded)
+		(void)pthread_join(b->closer, NULL);
+	b->threaded = false;
+	b->closes = false;
+	done = b->closed;
 	if (!done)
-		drop(b);
-	done = done && publish(b, e);
-	adjust(b, progress_ms(&b->progress) - from);
-	batch_clear(b);
+		*e = b->closer_e;
+	else
+		done = count(b, b->closing, e);
+	adjust(b, b->closing);
+	batch_clear(b->closing);
 	show(b);
 	return done;
+}
+
+/* Issues what is there, and leaves the rest to the closer. */
+static bool flush(struct bulk *b, struct err *e)
+{
+	struct batch *x = b->filling;
+	int64_t from = progress_ms(&b->progress);
+	bool issued;
+
+	if (x->n == 0)
+		return true;
+	issued = bulk_issue(&b->work, x->items, x->n, e);
+	x->ms = progress_ms(&b->progress) - from;
+	if (!settle(b, e) || !issued) {
+		batch_drop(&b->end, x);
+		return false;
+	}
+	b->filling = b->closing;
+	b->closing = x;
+	b->closes = true;
+	b->threaded = pthread_create(&b->closer, NULL, closer, b) == 0;
+	if (!b->threaded)
+		(void)closer(b);
+	return true;
 }
 
 /* -------------------------------------------------------------------- lines */
@@ -222,7 +154,7 @@ static bool is_registered(struct bulk *b,
 	struct credential cr;
 	bool found = false;
 
-	if (!registry_credential(b->r, fingerprint, &cr, &found, e))
+	if (!registry_credential(b->end.r, fingerprint, &cr, &found, e))
 		return false;
 	*out = found && strcmp(cr.device_id, id) == 0;
 	return true;
@@ -263,16 +195,17 @@ static bool look(struct bulk *b, const struct fleet_entry *x, bool *done,
 	X509 *cert = NULL;
 	bool ours = false, ok;
 
-	*done = b->bundle != NULL && id_set_has(&b->bundled, id);
-	if (b->bundle != NULL)
+	*done = b->end.bundle != NULL && id_set_has(&b->bundled, id);
+	if (b->end.bundle != NULL)
 		return true;
-	if (!stage_find(b->dir, id, &found, &cert, e))
+	if (!stage_find(b->end.dir, id, &found, &cert, e))
 		return false;
-	ok = is_entered(b, cert, id, &ours, e);
+	ok = (cert == NULL || settle(b, e)) &&
+	     is_entered(b, cert, id, &ours, e);
 	X509_free(cert);
 	if (!ok)
 		return false;
-	if (found == STAGE_NEW && ours && !stage_publish(b->dir, id, e))
+	if (found == STAGE_NEW && ours && !stage_publish(b->end.dir, id, e))
 		return false;
 	*done = ours;
 	if (!ours && (found == STAGE_NAMED || found == STAGE_TAKEN))
@@ -280,7 +213,7 @@ static bool look(struct bulk *b, const struct fleet_entry *x, bool *done,
 			"%.160s/%s.%s exists already, and is not of a "
 			"certificate registered to the device; it is not "
 			"overwritten",
-			b->dir, id, found == STAGE_NAMED ? "crt" : "key");
+			b->end.dir, id, found == STAGE_NAMED ? "crt" : "key");
 	return true;
 }
 
@@ -291,17 +224,17 @@ static bool line(struct bulk *b, struct fleet_entry *x, struct err *e)
 	struct err why = {.code = ERR_NONE};
 	bool done = false;
 
+	if (b->filling->n >= b->limit && !flush(b, e))
+		goto fail;
 	/* The second of an id then finds the first done. */
-	if ((b->n == b->limit || id_set_has(&b->ids, id)) && !flush(b, e))
+	if (id_set_has(&b->filling->ids, id) && !flush(b, e))
+		goto fail;
+	if (id_set_has(&b->closing->ids, id) && !settle(b, e))
 		goto fail;
 	if (!look(b, x, &done, &why, e))
 		goto fail;
 	if (!done && why.code == ERR_NONE) {
-		(void)id_set_add(&b->ids, id);
-		b->entries[b->n] = *x;
-		b->items[b->n] = (struct bulk_item){
-			.device = &b->entries[b->n].device, .csr = x->csr};
-		b->n++;
+		batch_add(b->filling, x);
 		return true;
 	}
 	b->before += done;
@@ -335,9 +268,10 @@ static bool all_lines(struct bulk *b, struct err *e)
 			ok = failed_note(&b->failed, why.line, "", &why, e);
 		}
 	}
-	ok = ok && flush(b, e) && pem_sync(b->dir, e);
-	batch_clear(b);
-	return ok;
+	ok = ok && flush(b, e);
+	/* Also after a failure: the closer is not to be left alone. */
+	ok = settle(b, ok ? e : &why) && ok;
+	return ok && pem_sync(b->end.dir, e);
 }
 
 /* --------------------------------------------------------------------- run */
@@ -363,8 +297,8 @@ static bool read_options(const struct cli *c, struct bulk *b, struct err *e)
 	const char *type = args_get(c->args, "key-type");
 	int64_t n = DEVICE_DAYS_DEFAULT;
 
-	b->dir = args_get(c->args, "out");
-	if (b->dir == NULL)
+	b->end.dir = args_get(c->args, "out");
+	if (b->end.dir == NULL)
 		return err_set(e, ERR_INPUT,
 			"where to? Give --out DIR, and the same again to take "
 			"up a run that was stopped");
@@ -377,7 +311,7 @@ static bool read_options(const struct cli *c, struct bulk *b, struct err *e)
 	b->work.options.now_s = c->now_s;
 	b->work.options.days = (int)n;
 	b->work.options.sim_in_cert = args_has(c->args, "sim-in-cert");
-	return failed_init(&b->failed, b->dir, e);
+	return failed_init(&b->failed, b->end.dir, e);
 }
 
 /* One way for each folder: else a run that is taken up with the other would
@@ -387,18 +321,19 @@ static bool open_out(const struct cli *c, struct bulk *b, struct err *e)
 	bool bundle = args_has(c->args, "bundle");
 	enum bundle_kind found;
 
-	if (!dir_make(b->dir, e) || !stage_lock(b->dir, &b->lock, e) ||
-		!bundle_look(b->dir, &found, e))
+	if (!dir_make(b->end.dir, e) || !stage_lock(b->end.dir, &b->lock, e) ||
+		!bundle_look(b->end.dir, &found, e))
 		return false;
 	if (found == (bundle ? BUNDLE_FILES : BUNDLE_LINES))
 		return err_set(e, ERR_INPUT,
-			"%.160s holds %s; %s, or choose another folder", b->dir,
+			"%.160s holds %s; %s, or choose another folder",
+			b->end.dir,
 			bundle ? "certificates in files of their own"
 			       : "bundles",
 			bundle ? "leave --bundle out" : "give --bundle");
 	if (bundle)
-		return bundle_open(b->dir, seen, b, &b->bundle, e);
-	b->work.dir = b->dir;
+		return bundle_open(b->end.dir, seen, b, &b->end.bundle, e);
+	b->work.dir = b->end.dir;
 	return true;
 }
 
@@ -407,7 +342,7 @@ static bool start(struct cli *c, struct bulk *b, struct err *e)
 	if (!read_options(c, b, e) || !cli_ca_open(c, &b->ca, e) ||
 		!fleet_open(cli_word(c, 0).p, FLEET_BULK,
 			args_has(c->args, "any-check-digit"), &b->file, e) ||
-		!cli_registry(c, REGISTRY_WRITE, &b->r, e) ||
+		!cli_registry(c, REGISTRY_WRITE, &b->end.r, e) ||
 		!open_out(c, b, e))
 		return false;
 	b->work.ca = b->ca;
@@ -438,16 +373,24 @@ static void print_result(const struct bulk *b)
 		(void)printf("see %s\n", b->failed.path);
 }
 
+static void batch_free(struct batch *x)
+{
+	batch_clear(x);
+	id_set_fini(&x->ids);
+	free(x);
+}
+
 static void bulk_free(struct bulk *b)
 {
 	failed_fini(&b->failed);
 	fleet_close(&b->file);
-	bundle_close(&b->bundle);
-	registry_close(&b->r);
+	bundle_close(&b->end.bundle);
+	registry_close(&b->end.r);
+	batch_free(b->filling);
+	batch_free(b->closing);
 	stage_unlock(b->lock);
 	ca_free(&b->ca);
 	id_set_fini(&b->bundled);
-	id_set_fini(&b->ids);
 	free(b);
 }
 
@@ -457,6 +400,9 @@ bool run_cert_bulk(struct cli *c, struct err *e)
 	bool done;
 
 	b->c = c;
+	b->end.c = c;
+	b->filling = need_memory(1, sizeof(*b->filling));
+	b->closing = need_memory(1, sizeof(*b->closing));
 	b->lock = -1;
 	b->limit = BATCH_MIN;
 	progress_start(&b->progress, "certificates");
