@@ -203,6 +203,7 @@ int main(int argc, char **argv)
 	bool answer_no = false, done;
 
 	wipe_install();
+	registry_alone();
 	/* The PKCS #11 engine does not survive OpenSSL's cleaning up at exit,
 	 * which unloads it before its last use. */
 	(void)OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL);

@@ -16,6 +16,12 @@
 #define BUSY_CLOSE_MS 250
 #define WRITER_CACHE  "-32768" /* KiB, so that a bulk import does not thrash */
 
+void registry_alone(void)
+{
+	/* It is refused only when SQLite is in use already. */
+	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 /* ------------------------------------------------------------ open, close */
 
 static bool configure_reader(struct registry *r)

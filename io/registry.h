@@ -32,6 +32,10 @@ struct registry;
 
 /* ------------------------------------------------------------ open, close */
 
+/* For programs that are alone in their process, before any other use of SQLite:
+ * it need not count its memory, which costs it a lock for each piece. */
+void registry_alone(void);
+
 /* Makes PATH with the schema and the empty policy as revision 1. An existing
  * registry is left as it is: true. */
 MUST bool registry_create(
