@@ -14,17 +14,24 @@ A disk of its own (tmpfs, 2 MB) is filled to the last byte, and mounted
 read-only. WEIR_KILLS sets how often each command is killed (20 / 4 here).
 """
 
+import atexit
 import contextlib
+import functools
 import json
 import os
 import random
+import shutil
 import sqlite3
+import stat
 import subprocess
 import threading
 
 import pytest
 
+import policies
 from cli_support import EXAMPLE, WEIR, make
+from clients import Wire
+from harness import Broker, Device, Fleet
 
 KILLS = max(1, int(os.environ.get("WEIR_KILLS", "20")) // 4)
 SEED = int(os.environ.get("WEIR_SEED", random.SystemRandom().randrange(2**32)))
@@ -53,13 +60,19 @@ WRITES = {
                     "--class", "meter"],
     "token add": ["token", "add", "new-{n}"],
     "token revoke": ["token", "revoke", "gone-{n}"],
+    "cert retire-old": ["--meter", "meter.seg", "cert", "retire-old",
+                        "--seen-new", "twice-{n}", "--yes"],
+    "ca init": ["--ca", "state/i{n}", "ca", "init", "--name", "Other"],
+    "ca import": ["--ca", "state/m{n}", "ca", "import", "--cert", "ca/ca.crt",
+                  "--key", "ca/ca.key"],
+    "ca server": ["ca", "server", "--host", "b.example", "--out",
+                  "state/v{n}"],
     "policy apply": ["policy", "apply", "p{n}.json", "--yes"],
     "policy rollback": ["policy", "rollback", "--to", "{m}", "--yes"],
 }
-"""How each is run for the N-th time so that it has something to write. Not
-here: what writes only where a CA is (ca), which never overwrites and has tests of its own, cert retire-old,
-which needs a broker's meter and writes as cert revoke does, and cert enroll, which needs a broker's record and
-writes as device add and cert add do."""
+"""How each is run for the N-th time so that it has something to write. Not here:
+cert enroll, which needs a broker's record and writes as device add and cert add
+do."""
 
 ROUNDS = KILLS + 3
 writes = pytest.mark.parametrize("name", WRITES)
@@ -74,10 +87,33 @@ def test_every_writing_command_is_here():
              "cert show", "cert list", "policy check", "policy diff",
              "policy import-acl", "policy show", "policy history", "explain",
              "audit list", "token list",
-             "audit verify", "audit head", "ca init", "ca import", "ca server",
-             "ca show", "cert retire-old", "top", "tail", "usage",
+             "audit verify", "audit head", "ca show", "top", "tail", "usage",
              "cert enroll", "policy seen", "policy learn", "policy try"}
     assert sorted(WRITES) == sorted({c["name"] for c in table} - reads)
+
+
+CA_FILES = {"ca init": "i{n}", "ca import": "m{n}", "ca server": "v{n}"}
+"""What writes files in a folder of its own, under state/, and which."""
+
+
+@functools.cache
+def rotated():
+    """Devices with two certificates each, which have connected by the newer;
+    the certificates, the older first, and the broker's meter."""
+    fleet = Fleet(policies.SHARED)
+    atexit.register(fleet.remove)
+    found = []
+    with Broker(fleet) as broker:
+        for n in range(ROUNDS):
+            device = fleet.device("meter", id=f"twice-{n}")
+            fleet.weir("cert", "issue", device, "--out", fleet.root / "new")
+            new = Device(device.id, fleet.root / "new" / f"{device}.crt",
+                         fleet.root / "new" / f"{device}.key")
+            wire = Wire(broker, new)
+            wire.admitted()
+            wire.close()
+            found.append((device.id, device.crt, new.crt))
+    return found, fleet.state / "meter" / "meter.seg"
 
 
 @pytest.fixture
@@ -116,6 +152,13 @@ def prepare(folder, name):
         (folder / f"d{n}.csv").write_text(f"id,class\nbulk-{n},meter\n")
         policy["classes"]["meter"]["limits"] = {"messages_per_s": n + 1}
         (folder / f"p{n}.json").write_text(json.dumps(policy))
+    if name == "cert retire-old":
+        devices, meter = rotated()
+        shutil.copy(meter, folder / "meter.seg")
+        for device, old, new in devices:
+            w.ok("device", "add", device, "--class", "meter")
+            w.ok("cert", "add", device, "--cert", old)
+            w.ok("cert", "add", device, "--cert", new)
     if name == "policy rollback":
         w.ok("policy", "apply", "p0.json")
         w.ok("policy", "apply", "p1.json")
@@ -129,6 +172,17 @@ def prepare(folder, name):
 def command(w, name, n):
     revisions = [r["revision"] for r in w.lines("policy", "history")]
     return [x.format(n=n, m=revisions[-1 - n % 2]) for x in WRITES[name]]
+
+
+def made(w, name, n):
+    """The files of a CA or a server that are there: all or none."""
+    folder = w.folder / "state" / CA_FILES.get(name, "none").format(n=n)
+    files = sorted(x.name for x in folder.glob("*"))
+    assert files in ([], *{
+        "ca init": [["ca.crt", "ca.json", "ca.key"]],
+        "ca import": [["ca.crt", "ca.json", "ca.key"]],
+        "ca server": [["server.crt", "server.key"]]}.get(name, ())), files
+    return files
 
 
 def state_of(w):
@@ -167,11 +221,13 @@ def test_full_disk(disk, name):
         assert "is full; nothing was changed" in text or (
             "No space left" in text), text
     assert state_of(w) == before
+    assert not made(w, name, 0)
     whole(w)
     (disk / "state" / "junk").unlink()
     left = sorted(p.name for p in (disk / "state").iterdir())
     assert not [x for x in left if x.startswith(("restore.", "backup-0.db."))]
     w.ok(*command(w, name, 1))
+    assert bool(made(w, name, 1)) == (name in CA_FILES)
     whole(w)
 
 
@@ -216,7 +272,24 @@ def test_killed(tmp_path, name):
                 "retire", "device remove", "cert revoke", "policy apply"):
             # Nothing was done: the very same can be done now.
             w.ok(*args)
+        if name in CA_FILES:
+            again(w, name, n)
     whole(w)
+
+
+def again(w, name, n):
+    """What was killed is done once more: it was done, or nothing was, or it is
+    said what lies in the way, which is private."""
+    folder = w.folder / "state" / CA_FILES[name].format(n=n)
+    for key in folder.glob("*.key*"):
+        assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    done = w(*command(w, name, n))
+    if done.returncode != 0:
+        text = done.stderr.decode()
+        assert done.returncode == 2 and "exists" in text, text
+        assert f"state/{folder.name}/" in text
+        shutil.rmtree(folder)
+        w.ok(*command(w, name, n))
 
 
 @writes
