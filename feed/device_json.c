@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "feed/device_json.h"
 
+#include "feed/event_json.h"
 #include "io/meter_text.h"
 #include "io/x509.h"
 
@@ -10,10 +11,10 @@
 
 void json_time(struct text *t, const char *key, int64_t unix_s)
 {
-	if (unix_s == 0)
+	if (unix_s <= 0)
 		json_null(t, key);
 	else
-		json_number(t, key, unix_s);
+		json_count(t, key, json_exact((uint64_t)unix_s));
 }
 
 /* S, cut from a text that may hold anything. */
@@ -133,7 +134,7 @@ static void connect_json(struct text *t, const struct meter_connect *c)
 	address_format(c->address, address);
 	fingerprint_format(c->credential, hex);
 	json_open(t, "last_connect", '{');
-	json_number(t, "t_s", c->t_s);
+	json_time(t, "t_s", c->t_s);
 	json_name(t, "address", str_from(address));
 	json_text(t, "fingerprint", str_from(hex));
 	json_close(t, '}');
@@ -150,7 +151,7 @@ static void refusal_json(struct text *t, const struct meter_refusal *r)
 		return;
 	}
 	json_open(t, "last_refusal", '{');
-	json_number(t, "t_s", r->t_s);
+	json_time(t, "t_s", r->t_s);
 	json_text(t, "action", str_from(action_name((enum action)r->action)));
 	json_text(t, "reason", str_from(reason_name(reason)));
 	json_number(t, "qos", r->qos);
@@ -171,7 +172,8 @@ void device_json_seen(struct text *t, const struct meter_watch *w,
 void counters_json(struct text *t, const uint64_t counter[static COUNTERS])
 {
 	for (unsigned i = 0; i < COUNTERS; i++)
-		json_count(t, counter_name((enum counter)i), counter[i]);
+		json_count(t, counter_name((enum counter)i),
+			json_exact(counter[i]));
 }
 
 static void reasons_json(struct text *t, const struct meter_device *d)
@@ -181,8 +183,8 @@ static void reasons_json(struct text *t, const struct meter_device *d)
 		uint32_t at = meter_reason_index((enum reason)r);
 
 		if (at < METER_REASONS && d->reason[at] != 0)
-			json_count(
-				t, reason_name((enum reason)r), d->reason[at]);
+			json_count(t, reason_name((enum reason)r),
+				json_exact(d->reason[at]));
 	}
 	json_close(t, '}');
 }
@@ -221,7 +223,7 @@ static void refused_json(struct text *t, const struct meter_use *u)
 		for (int r = 0; r < REASON_COUNT; r++) {
 			if (u->refused[a][r] != 0)
 				json_count(t, reason_name((enum reason)r),
-					u->refused[a][r]);
+					json_exact(u->refused[a][r]));
 		}
 		json_close(t, '}');
 	}
@@ -247,8 +249,8 @@ void rule_json(struct text *t, const struct meter_rule_use *r)
 	json_open(t, NULL, '{');
 	json_text(t, "list", r->list == 0 ? STR("publish") : STR("subscribe"));
 	json_name(t, "topic", (struct str){r->topic, n});
-	json_count(t, "messages", r->messages);
-	json_count(t, "payload_bytes", r->payload_bytes);
-	json_count(t, "mqtt_bytes", r->mqtt_bytes);
+	json_count(t, "messages", json_exact(r->messages));
+	json_count(t, "payload_bytes", json_exact(r->payload_bytes));
+	json_count(t, "mqtt_bytes", json_exact(r->mqtt_bytes));
 	json_close(t, '}');
 }

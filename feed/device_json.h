@@ -11,7 +11,7 @@
 #include "io/live.h"
 #include "io/meter_class.h"
 
-/* A number of Unix seconds, or null when it is 0: no time. */
+/* A number of Unix seconds, or null when it is none. */
 void json_time(struct text *t, const char *key, int64_t unix_s);
 /* S, which may be cut or hold anything, or null when it is empty. */
 void json_name(struct text *t, const char *key, struct str s);

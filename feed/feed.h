@@ -30,6 +30,7 @@ struct feed {
 	struct recorder *recorder; /* of the history; never NULL */
 	struct tail *tail;         /* of it; never NULL */
 	struct server *server;     /* NULL: it does not serve yet, or no more */
+	unsigned pasts; /* answers that read the history: feed/past.h */
 };
 
 /* *f is given: feed_close. */

@@ -5,9 +5,12 @@
 #include "feed/api_classes.h"
 #include "feed/api_device.h"
 #include "feed/api_devices.h"
+#include "feed/api_events.h"
+#include "feed/api_export.h"
 #include "feed/api_health.h"
 #include "feed/api_openapi.h"
 #include "feed/api_tail.h"
+#include "feed/api_usage.h"
 #include "feed/metrics.h"
 
 /* Patterns that a path could match twice do not exist: the first one wins. */
@@ -25,6 +28,12 @@ const struct route ROUTES[] = {
 	{ASK_GET, "/api/v1/devices/{id}", RIGHT_READ, api_device},
 	{ASK_GET, "/api/v1/classes", RIGHT_READ, api_classes},
 	{ASK_GET, "/api/v1/classes/{name}", RIGHT_READ, api_class},
+	{ASK_GET, "/api/v1/devices/{id}/usage", RIGHT_READ, api_device_usage},
+	{ASK_GET, "/api/v1/classes/{name}/usage", RIGHT_READ, api_class_usage},
+	{ASK_GET, "/api/v1/usage/top", RIGHT_READ, api_usage_top},
+	{ASK_GET, "/api/v1/events", RIGHT_READ, api_events},
+	{ASK_GET, "/api/v1/export/usage", RIGHT_READ, api_export_usage},
+	{ASK_GET, "/api/v1/export/events", RIGHT_READ, api_export_events},
 	{ASK_OTHER, NULL, RIGHT_NONE, NULL},
 };
 

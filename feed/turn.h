@@ -12,8 +12,9 @@
 #include <stdint.h>
 #include <time.h>
 
-/* Less than the whole: what was begun before the end of the turn is ended. */
-#define TURN_NS ((int64_t)(ANSWER_STEP_MS - 1) * 1000000)
+/* Less than the whole: what was begun before the end of the turn is ended, and
+ * who comes with a new connection has to wait for several turns. */
+#define TURN_NS ((int64_t)ANSWER_STEP_MS * 1000000 / 2)
 
 struct turn {
 	int64_t end_ns;

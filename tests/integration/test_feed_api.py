@@ -320,6 +320,39 @@ def test_cursors_are_bound(feed, many):
     refused(feed, "devices", "cursor", cursor=cursor + "=", **args)
 
 
+def test_quarantine_by_the_feed(own_fleet):
+    """Counts as one, in the list's filters too, as for weir device list."""
+    for n in range(3):
+        own_fleet.device("sensor", cert=None, id=f"idle-{n}")
+    own_fleet.weir("quarantine", "idle-2")
+    with Feed(own_fleet) as feed:
+        token = own_fleet.json("token", "add", "ops", "--rights", "act")["token"]
+        done = feed.post(path("devices/idle-1/quarantine"),
+                         {"reason": "odd", "for_s": 600}, token=token)
+        assert done.status == 200, done.text
+
+        def same(**args):
+            got = [x["device"] for x in pages(feed, "devices", "devices",
+                                              limit=1, **args)]
+            options = [x for k, v in args.items() for x in (f"--{k}", v)]
+            assert got == [harness.json.loads(x) for x in own_fleet.weir(
+                "--json", "device", "list", *options).splitlines()]
+            return [x["id"] for x in got]
+
+        assert same() == ["idle-0", "idle-1", "idle-2"]
+        assert same(status="active") == ["idle-0"]
+        assert same(status="quarantined") == ["idle-1", "idle-2"]
+        assert same(**{"class": "sensor"}, status="quarantined") == [
+            "idle-1", "idle-2"]
+        told = feed.ok(path("devices/idle-1"))["device"]
+        assert told == own_fleet.json("device", "show", "idle-1")
+        assert told["feed_quarantine"]["reason"] == "odd"
+        assert told["status"] == "active"
+        assert feed.post(path("devices/idle-1/release"), {},
+                         token=token).status == 200
+        assert same(status="quarantined") == ["idle-2"]
+
+
 # ---------------------------------------------------------------------- classes
 
 

@@ -28,6 +28,14 @@ ASKED = {
     "/api/v1/devices/{id}": ["meter-1", "idle", "gone"],
     "/api/v1/classes": [""],
     "/api/v1/classes/{name}": ["meter", "strict"],
+    "/api/v1/devices/{id}/usage": ["meter-1", "meter-1?by=minute", "idle"],
+    "/api/v1/classes/{name}/usage": ["meter", "meter?by=hour&since=2h"],
+    "/api/v1/usage/top": ["", "?since=1h&limit=2", "?sort=refused&class=meter"],
+    "/api/v1/events": ["", "?limit=1", "?type=refusal&reason=no_rule",
+                       "?order=asc&device=meter-1&since=1h&until=2099-01-01T00:"
+                       "00:00Z"],
+    "/api/v1/export/usage": ["", "?by=day"],
+    "/api/v1/export/events": ["", "?type=connect"],
     "/api/v1/quarantines": ["", "?limit=1"],
     "/api/v1/actions": ["", "?limit=1"],
 }
@@ -50,6 +58,12 @@ WRONG = {
                         (400, "?cursor=nonsense")],
     "/api/v1/devices/{id}": [(404, "nobody"), (400, "idle?x=1")],
     "/api/v1/classes/{name}": [(404, "nobody")],
+    "/api/v1/devices/{id}/usage": [(404, "nobody"), (400, "idle?by=week")],
+    "/api/v1/classes/{name}/usage": [(404, "nobody"), (400, "meter?since=x")],
+    "/api/v1/usage/top": [(400, "?limit=0"), (400, "?since=1h&sort=id")],
+    "/api/v1/events": [(400, "?cursor=x"), (400, "?type=message")],
+    "/api/v1/export/usage": [(400, "?cursor=x"), (400, "?by=week")],
+    "/api/v1/export/events": [(400, "?cursor=x"), (400, "?limit=1")],
     "/api/v1/quarantines": [(400, "?limit=0")],
     "/api/v1/actions": [(400, "?cursor=x")],
     "/api/v1/tail": [(426, ""), (400, "?x=1"), (400, "?counters=1")],
@@ -199,11 +213,11 @@ def check_answer(op, got):
     response = resolved(op["responses"][str(got.status)])
     kind = got.headers["Content-Type"].partition(";")[0]
     schema = response["content"][kind]["schema"]
-    if kind.endswith("json"):
-        check(schema, got.json())
-    elif kind == "application/x-ndjson":
+    if kind == "application/x-ndjson":
         for line in got.lines():
             check(schema, line)
+    elif kind.endswith("json"):
+        check(schema, got.json())
 
 
 def test_all_is_asked():
