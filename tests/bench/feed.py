@@ -5,7 +5,8 @@ tests/bench/feed.py: what does weir-feed cost beside a fleet of 100,000 devices
 that all say something each second? Run by hand, as root.
 
 bench_pulse plays the broker: another process, which writes the meter as the
-plugin does. Measured are weir-feed's processor time over a while, its memory,
+plugin does. Measured are weir-feed's processor time over a while (the history,
+which it writes at each minute's end, included), its memory,
 and how long a page of metrics takes, asked for all the while by another
 process: its time by the clock from the first byte sent to the last one read.
 Each page must be a good one (promtool).
@@ -19,6 +20,7 @@ Each page must be a good one (promtool).
 
 import os
 import pathlib
+import re
 import statistics
 import subprocess
 import sys
@@ -93,6 +95,10 @@ def measure(n):
             used, most, own = memory(pid)
         done = promtool("check", "metrics", stdin=text)
         assert done.returncode == 0, done.stderr
+        # All this while the history was written.
+        assert "\nweir_feed_history_error 0\n" in text
+        lag = int(re.search(r"\nweir_feed_history_lag_seconds (\d+)", text)[1])
+        assert lag < 90, lag
     finally:
         pulse.kill()
         pulse.wait()
