@@ -25,7 +25,9 @@ def promtool(*args, stdin=None):
 
 
 class Prometheus(harness.Logged):
-    def __init__(self, feed):
+    """TOKEN: it asks over TLS, as the shipped example's comments say."""
+
+    def __init__(self, feed, token=None):
         super().__init__()
         self.target = f"{feed.host}:{feed.port}"
         self.dir = pathlib.Path(tempfile.mkdtemp(dir=feed.fleet.root))
@@ -36,9 +38,16 @@ class Prometheus(harness.Logged):
         self.url = "http://127.0.0.1:%d" % self.hold.getsockname()[1]
         shutil.copy(SHIPPED / "weir.rules.yml", self.dir)
         shipped = (SHIPPED / "prometheus.yml").read_text()
-        (self.dir / "prometheus.yml").write_text(
-            shipped.replace("127.0.0.1:9782", self.target)
-            .replace("_interval: 15s", "_interval: 1s"))
+        shipped = shipped.replace("127.0.0.1:9782", self.target).replace(
+            "_interval: 15s", "_interval: 1s")
+        if token is not None:
+            for key in ("scheme", "authorization", "tls_config"):
+                assert f"# {key}:" in shipped
+                shipped = shipped.replace(f"# {key}:", f"{key}:")
+            self.token = self.dir / "weir.token"
+            self.token.write_text(token)
+            shutil.copy(feed.fleet.ca / "ca.crt", self.dir / "weir-ca.crt")
+        (self.dir / "prometheus.yml").write_text(shipped)
 
     def start(self):
         mark = self.mark()

@@ -17,12 +17,13 @@ _other, and a page that promtool accepts.
 
 import json
 import re
+import shutil
 import struct
 import time
 
 import pytest
 
-from feed_support import Feed
+from feed_support import USER, Feed, account
 from harness import REPO, Broker, eventually
 from prometheus import SHIPPED, Prometheus, promtool
 
@@ -242,6 +243,28 @@ def test_configured_devices(own_fleet, own_broker, wire):
         assert got[series("weir_device_connections", device=d.id)] == 1
         assert not [k for k in got if ("device", other.id) in k[1]
                     and k[0].startswith("weir_device_")]
+
+
+def test_over_tls_with_a_token(own_fleet):
+    """As the example of a scrape says for a feed on another machine."""
+    def readable(path):
+        copy = own_fleet.root / f"feed-{path.name}"
+        shutil.copy(path, copy)
+        shutil.chown(copy, USER)
+        copy.chmod(0o400)
+        return str(copy)
+    account()
+    token = own_fleet.weir("token", "add", "prometheus")
+    config = {"loopback_needs_token": True, "tls": {
+        "cert": readable(own_fleet.root / "server" / "server.crt"),
+        "key": readable(own_fleet.server_key)}}
+    with Feed(own_fleet, config=config) as feed, \
+            Prometheus(feed.trust(), token) as prometheus:
+        assert feed.get("/metrics").status == 401
+        assert prometheus.value("weir_registry_up") == 1
+        own_fleet.weir("token", "revoke", "prometheus")
+        eventually("a revoked token scrapes no more",
+                   lambda: prometheus.value("up") == 0)
 
 
 # ------------------------------------------------------------------- last minute
