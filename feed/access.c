@@ -13,9 +13,15 @@
 #include <stdlib.h>
 #include <time.h>
 
+/* Lines of the log. */
+#define SAID_A_SECOND 20u
+
 struct access {
 	struct peers *peers;
 	bool blind; /* the registry's tokens could not be read: said already */
+	int64_t said_ms; /* the second in which: */
+	unsigned said;   /* so many refusals were said */
+	uint64_t unsaid; /* and how many were not, since the last */
 };
 
 static int64_t clock_ms(clockid_t clock)
@@ -149,17 +155,30 @@ static bool say_blind(struct feed *f, const struct err *e, struct answer *a)
 	return false;
 }
 
-static void say_refused(const struct ask *q, uint32_t wait_s)
+/* Whoever has addresses without end does not fill the disk. */
+static void say_refused(
+	struct access *a, const struct ask *q, int64_t now, uint32_t wait_s)
 {
 	char address[ADDRESS_TEXT];
 	struct text t = {0};
 
+	if (now - a->said_ms >= 1000) {
+		a->said_ms = now;
+		a->said = 0;
+	}
+	if (a->said++ >= SAID_A_SECOND) {
+		a->unsaid++;
+		return;
+	}
 	address_format(q->address, address);
 	log_begin(&t, LOG_WARNING, "refused");
 	json_text(&t, "reason", STR("unknown_token"));
 	json_text(&t, "address", str_from(address));
 	if (wait_s != 0)
 		json_number(&t, "wait_s", wait_s);
+	if (a->unsaid != 0)
+		json_count(&t, "not_logged", a->unsaid);
+	a->unsaid = 0;
 	log_end(&t);
 }
 
@@ -172,7 +191,7 @@ static bool refuse_token(struct feed *f, const struct ask *q, struct answer *a)
 
 	if (wait == 0) {
 		wait = peers_failed(p, q->address, now);
-		say_refused(q, wait);
+		say_refused(f->access, q, now, wait);
 		answer_problem(a, 401,
 			"this token is not known, has expired or was revoked; "
 			"weir token list shows those that are valid");

@@ -66,9 +66,10 @@ static void exchange_free(struct conn *c)
 	if (c->x == NULL)
 		return;
 	answer_free(&c->x->answer);
-	/* A token does not stay where it was read. */
+	/* A token does not stay where it was read. All of a body need not have
+	 * come, and what came after it is the next request. */
 	if (c->x->head.authorization.n != 0 && c->in.p != NULL)
-		OPENSSL_cleanse(c->in.p, c->need);
+		OPENSSL_cleanse(c->in.p, c->need < c->in.n ? c->need : c->in.n);
 	free(c->x);
 	c->x = NULL;
 }

@@ -82,6 +82,8 @@ static void on_second(lws_sorted_usec_list_t *sul)
 	feed_second(s->feed, now_ms(CLOCK_REALTIME) / 1000,
 		now_ms(CLOCK_MONOTONIC));
 	tell_turned_away(s, now_ms(CLOCK_MONOTONIC));
+	if (s->listener != NULL)
+		(void)lws_rx_flow_control(s->listener, 1);
 	lws_sul_schedule(s->context, 0, &s->second, on_second, LWS_US_PER_SEC);
 	lws_sul_schedule(s->context, 0, &s->step, on_step, 1);
 }
@@ -165,9 +167,10 @@ static void turn_away(struct server *s, int fd)
 		(void)shutdown(fd, SHUT_WR);
 	/* What is left unread resets the connection, and takes the answer with
 	 * it. */
-	while (recv(fd, dropped, sizeof(dropped), MSG_DONTWAIT) ==
-		(ssize_t)sizeof(dropped))
-		;
+	for (int i = 0; i < 16; i++) {
+		if (recv(fd, dropped, sizeof(dropped), MSG_DONTWAIT) <= 0)
+			break;
+	}
 	(void)close(fd);
 }
 
@@ -179,8 +182,14 @@ static void let_in(struct server *s, struct lws *wsi)
 		lws_sock_file_fd_type fd = {0};
 		int client = -1;
 
-		if (listen_accept(listener, &client, s->next_address) !=
-			LISTEN_CLIENT)
+		enum listen_got got =
+			listen_accept(listener, &client, s->next_address);
+
+		/* Who waits is still there when a descriptor is not, and would be
+		 * told of without end. */
+		if (got == LISTEN_FULL)
+			(void)lws_rx_flow_control(wsi, 0);
+		if (got != LISTEN_CLIENT)
 			return;
 		if (!access_enter(s->feed, s->next_address)) {
 			turn_away(s, client);

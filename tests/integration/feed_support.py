@@ -19,6 +19,8 @@ import tempfile
 import harness
 
 USER = "weir-feed"
+KEPT = 300 << 20 if os.environ.get("ASAN_OPTIONS") else 0
+"""Bytes that have been freed, and that a sanitizer keeps for a while."""
 
 
 def account():
