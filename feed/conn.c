@@ -196,9 +196,6 @@ static void send_upgrade(struct conn *c)
 	reply_upgrade(&c->out, accept);
 	c->state = CONN_STREAM;
 	set_timer(c, STREAM_LOOK_S);
-	/* What waits in the kernel for one who does not read is bounded. */
-	(void)setsockopt(lws_get_socket_fd(c->wsi), SOL_SOCKET, SO_SNDBUF,
-		&(int){STREAM_KERNEL_BYTES}, sizeof(int));
 	wake(c);
 }
 

@@ -8,11 +8,10 @@
 #include "feed/frame.h"
 #include "feed/stream.h"
 
-#define STREAM_LOOK_S       2           /* how often it is looked at, */
-#define STREAM_ASK_MS       20000       /* and pinged when it is silent */
-#define STREAM_SILENT_MS    60000       /* without a sign of life: it is dead */
-#define STREAM_PARTS        64u         /* frames of a message */
-#define STREAM_KERNEL_BYTES (128 << 10) /* that wait for a client */
+#define STREAM_LOOK_S    2     /* how often it is looked at, */
+#define STREAM_ASK_MS    20000 /* and pinged when it is silent */
+#define STREAM_SILENT_MS 60000 /* without a sign of life: it is dead */
+#define STREAM_PARTS     64u   /* frames of a message */
 
 struct stream {
 	const struct stream_hooks *hooks;

@@ -10,15 +10,21 @@
 /* The oldest of the meter's ring may be written over while they are read. */
 #define RING_READ (METER_EVENTS - 64u)
 
+/* The one place where memory may run out: each message finds its room in
+ * scratch, so that no event is left out for want of it. */
 bool tail_new(const struct watch *w, struct tail **out, struct err *e)
 {
+	static const char room[TAIL_MESSAGE_MAX];
 	struct tail *t = calloc(1, sizeof(*t));
 
 	if (t == NULL)
 		return err_set(e, ERR_ENVIRONMENT, "no memory for the tail");
 	t->watch = w;
-	if (!tail_ring_new(&t->ring, e)) {
-		free(t);
+	text_add(&t->scratch, (struct str){room, sizeof(room)});
+	if (t->scratch.failed)
+		(void)err_set(e, ERR_ENVIRONMENT, "no memory for the tail");
+	if (t->scratch.failed || !tail_ring_new(&t->ring, e)) {
+		tail_free(&t);
 		return false;
 	}
 	*out = t;
@@ -44,12 +50,10 @@ static void message_begin(struct tail *t, const char *type)
 	json_text(&t->scratch, "type", str_from(type));
 }
 
-/* Puts what was begun into the ring. Without memory for it, it is left out. */
+/* Puts what was begun into the ring. */
 static void message_end(struct tail *t, struct tail_message m)
 {
 	json_close(&t->scratch, '}');
-	if (t->scratch.failed)
-		return;
 	m.text = (struct str){t->scratch.p, t->scratch.n};
 	tail_ring_add(t->ring, &m);
 }

@@ -79,8 +79,9 @@ class Reader:
         self.latency = []
 
     def read(self):
-        data = self.left + self.sock.recv(1 << 20)
-        now_ms, at = time.time() * 1000, 0
+        more = self.sock.recv(1 << 20)
+        assert more, "a reader's connection has ended"
+        data, now_ms, at = self.left + more, time.time() * 1000, 0
         while len(data) - at >= 4:
             head, n = 2, data[at + 1]
             if n == 126:
@@ -91,8 +92,10 @@ class Reader:
                 stamp = STAMP.search(data, at + head)
                 self.latency.append(now_ms - int(stamp[1]))
                 self.events += 1
-            assert data[at] == 0x89 or not data.startswith(
-                b'{"type":"missed"', at + head), "a reader has missed events"
+            assert not data.startswith(b'{"type":"missed"', at + head), (
+                "a reader has missed events")
+            if data[at] == 0x89:
+                self.sock.send(b"\x8a\x80\0\0\0\0")  # the answer to a ping
             self.messages += 1
             self.bytes += head + n
             at += head + n
@@ -205,7 +208,7 @@ def one_another(fleet, broker, files):
             late = [x for r in told for x in r[3]]
             events = {r[2] for r in told}
             # All are told of the same events, but for those at the ends.
-            assert max(events) - min(events) <= 0.2 * EVENTS, events
+            assert max(events) - min(events) <= 0.5 * EVENTS, events
             rows[with_stuck].append((
                 statistics.median(late), percentile(late, 0.99), max(late),
                 sum(r[2] for r in told) / WINDOW_S,
