@@ -219,7 +219,7 @@ static bool mark(const char *path, struct live_mark *m)
 	*m = (struct live_mark){.size = 0};
 	if (lstat(path, &st) != 0)
 		return errno == ENOENT;
-	*m = (struct live_mark){st.st_dev, st.st_ino, st.st_size, st.st_mtim};
+	*m = (struct live_mark){st.st_dev, st.st_ino, st.st_size, st.st_ctim};
 	return true;
 }
 

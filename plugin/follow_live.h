@@ -29,7 +29,8 @@ struct live_mark {
 	dev_t dev;
 	ino_t ino;
 	off_t size;
-	struct timespec changed; /* st_mtim */
+	/* st_ctim: by a change of owner or mode, too, and nobody can set it. */
+	struct timespec changed;
 };
 
 enum live_load {
