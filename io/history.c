@@ -8,6 +8,20 @@
 
 /* ------------------------------------------------------------- open, close */
 
+/*
+ * Who reads alone does so in one transaction. While no writer has the file open,
+ * SQLite makes its index of the log anew for each transaction, and what a feed
+ * that was killed has left may be long. The daemon must not hold one: its log
+ * could not be begun anew.
+ */
+static bool begin_view(
+	struct history_db *d, enum history_way way, struct err *e)
+{
+	d->one_view = way == HISTORY_READ_ALONE;
+	return !d->one_view ||
+	       hist_run(d, hist_own_stmt(d, OWN_SNAPSHOT, e), NO_VALS, e);
+}
+
 static bool open_way(const char *state, enum history_way way,
 	struct history **out, struct err *e)
 {
@@ -17,7 +31,8 @@ static bool open_way(const char *state, enum history_way way,
 
 	if (!ok)
 		err_set(e, ERR_ENVIRONMENT, "out of memory");
-	ok = ok && hist_open(&h->d, path, way, e) && hist_check(&h->d, NULL, e);
+	ok = ok && hist_open(&h->d, path, way, e) &&
+	     begin_view(&h->d, way, e) && hist_check(&h->d, NULL, e);
 	free(path);
 	if (ok) {
 		h->users = 1;
@@ -68,28 +83,17 @@ static int64_t earlier(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
-/* The oldest bucket; 0: none. */
+/* The oldest bucket of all; 0: none. */
 static bool oldest(struct history_db *d, int64_t *out, struct err *e)
 {
-	int64_t first = INT64_MAX, key;
+	int64_t device, class;
 
-	for (unsigned i = 0; i < HISTORY_LEVELS; i++) {
-		sqlite3_stmt *st = hist_row_stmt(
-			d, BOOK_CLASS, (enum history_level)i, ROW_NEXT, e);
-		bool row;
-
-		if (!hist_start(d, st, VALS(V_INT(0)), &row, e))
-			return false;
-		if (!row)
-			continue;
-		if (!col_int(st, 0, &key)) {
-			hist_done(st);
-			return hist_damaged(d, "a key", e);
-		}
-		hist_done(st);
-		first = earlier(first, hist_key_time(key));
-	}
-	*out = first == INT64_MAX ? 0 : first;
+	if (!hist_first(d, BOOK_DEVICE, &device, e) ||
+		!hist_first(d, BOOK_CLASS, &class, e))
+		return false;
+	*out = earlier(device, class);
+	if (*out == INT64_MAX)
+		*out = 0;
 	return true;
 }
 

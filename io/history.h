@@ -5,9 +5,9 @@
  * may not write, waits for nobody, and is waited for by nobody.
  *
  * An answer is made in turns, so that a program with one thread can give its
- * other work a turn in between: open, next until END, close. Between turns
- * nothing is held of the file: an answer may be left open for as long as one
- * likes. It sees what is added meanwhile where it has not been yet, and misses
+ * other work a turn in between: open, next until END, close. What history_open
+ * gives sees the file as it was then. The feed's own reader holds nothing of it
+ * between turns: an answer may be left open for as long as one likes. It sees what is added meanwhile where it has not been yet, and misses
  * what has become too old to be kept.
  */
 #ifndef IO_HISTORY_H

@@ -112,7 +112,8 @@ struct history_db {
 	char *path;
 	struct reader_vfs *vfs;
 	bool writes;
-	bool damaged; /* SQLite said so of the file */
+	bool one_view; /* all is read in one transaction */
+	bool damaged;  /* SQLite said so of the file */
 	sqlite3_stmt *row[BOOKS][HISTORY_LEVELS][ROW_STMTS];
 	sqlite3_stmt *of_book[BOOKS][BOOK_STMTS];
 	sqlite3_stmt *own[OWN_STMTS];
@@ -184,6 +185,10 @@ void hist_mark_name(char out[static HISTORY_MARK], const char *what,
 /* What there is of BOOK. */
 MUST bool hist_reach(struct history_db *d, enum history_book b,
 	struct history_reach *out, struct err *e);
+
+/* When the oldest bucket of BOOK began; INT64_MAX: there is none. */
+MUST bool hist_first(
+	struct history_db *d, enum history_book b, int64_t *out, struct err *e);
 
 static inline int64_t hist_key(int64_t t_s, int64_t no)
 {

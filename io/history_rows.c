@@ -57,6 +57,32 @@ bool hist_reach(struct history_db *d, enum history_book b,
 	return true;
 }
 
+bool hist_first(
+	struct history_db *d, enum history_book b, int64_t *out, struct err *e)
+{
+	int64_t first = INT64_MAX, key = 0;
+
+	for (unsigned i = 0; i < HISTORY_LEVELS; i++) {
+		sqlite3_stmt *st =
+			hist_row_stmt(d, b, (enum history_level)i, ROW_NEXT, e);
+		bool row;
+
+		if (!hist_start(d, st, VALS(V_INT(0)), &row, e))
+			return false;
+		if (!row)
+			continue;
+		if (!col_int(st, 0, &key)) {
+			hist_done(st);
+			return hist_damaged(d, "a key", e);
+		}
+		hist_done(st);
+		if (hist_key_time(key) < first)
+			first = hist_key_time(key);
+	}
+	*out = first;
+	return true;
+}
+
 /* -------------------------------------------------------------------- rows */
 
 bool hist_row(struct history_db *d, sqlite3_stmt *st, int i, int64_t *class,

@@ -270,6 +270,13 @@ static bool bytes_used(struct history_writer *w, uint64_t *out, struct err *e)
 	return ok;
 }
 
+uint64_t history_writer_used(struct history_writer *w)
+{
+	uint64_t used;
+
+	return bytes_used(w, &used, NULL) ? used : 0;
+}
+
 /* Drops the oldest hour of minutes, or day of hours, or day, that may go.
  * *done false: there is none. */
 static bool drop_oldest(struct history_writer *w, bool *done,

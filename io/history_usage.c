@@ -109,11 +109,12 @@ static bool set_walk(struct history_usage *u, struct err *e)
 {
 	struct history_reach reach;
 	struct history_head head;
-	int64_t from = u->ask.from_s, to = u->ask.to_s, last = 0;
+	int64_t from = u->ask.from_s, to = u->ask.to_s, last = 0, first = 0;
 
 	/* Devices' hours and classes' are not made at the same time. */
 	if (!history_head(u->h, &head, e) ||
 		!hist_reach(&u->h->d, u->book, &reach, e) ||
+		!hist_first(&u->h->d, u->book, &first, e) ||
 		!last_told(&u->h->d, &last, e))
 		return false;
 	if (u->ask.what == HISTORY_EACH && u->ask.after > 0)
@@ -123,7 +124,7 @@ static bool set_walk(struct history_usage *u, struct err *e)
 		to = min_of(to, u->ask.by == HISTORY_MINUTE
 					? head.told_s
 					: reach.rolled_s[u->ask.by]);
-	history_walk_init(&u->walk, &reach, max_of(from, head.first_s),
+	history_walk_init(&u->walk, &reach, max_of(from, first),
 		min_of(to, last), longest(&u->ask));
 	u->again = u->walk;
 	return true;
@@ -143,7 +144,7 @@ bool history_usage_open(struct history *h, const struct history_ask *ask,
 	u->h = h;
 	history_hold(h);
 	u->ask = *ask;
-	if (ask->name.n != 0)
+	if (ask->name.p != NULL && ask->name.n != 0)
 		memcpy(u->name, ask->name.p, ask->name.n);
 	if (ask->name.p != NULL)
 		u->ask.name.p = u->name;

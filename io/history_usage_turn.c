@@ -351,6 +351,8 @@ enum history_got history_usage_next(struct history_usage *u, unsigned *work,
 	struct history_db *d = &u->h->d;
 	enum history_got got;
 
+	if (d->one_view)
+		return turn(u, work, out, e);
 	if (!hist_run(d, hist_own_stmt(d, OWN_SNAPSHOT, e), NO_VALS, e))
 		return HISTORY_FAILED;
 	got = turn(u, work, out, e);

@@ -132,6 +132,10 @@ MUST bool history_tidy(struct history_writer *w,
 	enum history_tidied *done, char note[static HISTORY_NOTE],
 	struct err *e);
 
+/* Bytes of the file that hold something: without the log, and the pages that
+ * will be used again. 0: that cannot be told. */
+uint64_t history_writer_used(struct history_writer *w);
+
 /* Bytes on the disk: the file, and the log beside it. */
 uint64_t history_writer_bytes(const struct history_writer *w);
 
