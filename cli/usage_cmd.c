@@ -4,85 +4,26 @@
  */
 #include "cli/meter_known.h"
 #include "cli/meter_view.h"
+#include "cli/usage_history.h"
 #include "cli/usage_print.h"
+#include "cli/usage_row.h"
 #include "core/rank.h"
-#include "io/meter_text.h"
+#include "io/values.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 
 #define LOAD(field) atomic_load_explicit(&(field), memory_order_relaxed)
 
-/* What the tables show of each class or device. */
-static const unsigned columns[] = {COUNTER_MESSAGES_IN, COUNTER_WIRE_BYTES_IN,
-	COUNTER_MESSAGES_QUEUED, COUNTER_WIRE_BYTES_OUT, METER_REFUSED};
-#define N_COLUMNS (sizeof(columns) / sizeof(columns[0]))
-#define CELLS_MAX (N_COLUMNS + 4)
-#define HEAD_TEXT 32
-
-/* A row of such a table: LEAD cells, then the columns and one MORE, if that is
- * none of them. */
-struct row {
-	const char *cell[CELLS_MAX];
-	char text[CELLS_MAX][HEAD_TEXT];
-	size_t n;
-};
-
-static bool is_column(unsigned what)
-{
-	for (size_t i = 0; i < N_COLUMNS; i++) {
-		if (columns[i] == what)
-			return true;
-	}
-	return what == METER_COUNTS;
-}
-
-static void row_text(struct row *r, const char *text)
-{
-	size_t i = r->n++;
-
-	(void)snprintf(r->text[i], HEAD_TEXT, "%s", text);
-	for (char *p = r->text[i]; *p != '\0'; p++) {
-		if (*p >= 'a' && *p <= 'z')
-			*p = (char)(*p - 'a' + 'A');
-	}
-	r->cell[i] = r->text[i];
-}
-
-static void row_number(struct row *r, uint64_t n)
-{
-	size_t i = r->n++;
-
-	scaled_format((double)n, r->text[i]);
-	r->cell[i] = r->text[i];
-}
-
-static void row_heads(struct row *r, unsigned more)
-{
-	for (size_t i = 0; i < N_COLUMNS; i++)
-		row_text(r, meter_count_name(columns[i]));
-	if (!is_column(more))
-		row_text(r, meter_count_name(more));
-}
-
-static void row_counts(
-	struct row *r, const uint64_t counter[static COUNTERS], unsigned more)
-{
-	for (size_t i = 0; i < N_COLUMNS; i++)
-		row_number(r, meter_count(counter, columns[i]));
-	if (!is_column(more))
-		row_number(r, meter_count(counter, more));
-}
-
 /* --------------------------------------------------------------- all classes */
 
 static void add_use(struct table *t, const struct meter_use *u)
 {
-	struct row r = {.cell = {u->name}, .n = 1};
+	struct usage_row r = {.cell = {u->name}, .n = 1};
 
-	row_number(&r, u->devices);
-	row_number(&r, u->connections);
-	row_counts(&r, u->counter, METER_COUNTS);
+	usage_row_number(&r, u->devices);
+	usage_row_number(&r, u->connections);
+	usage_row_counts(&r, u->counter, METER_COUNTS);
 	table_row(t, r.cell);
 }
 
@@ -106,11 +47,12 @@ static bool is_idle(const struct meter_use *u)
 
 static void print_uses(const struct meter_use *uses, size_t n)
 {
-	struct row heads = {.cell = {"CLASS", "DEVICES", "CONNECTED"}, .n = 3};
+	struct usage_row heads = {
+		.cell = {"CLASS", "DEVICES", "CONNECTED"}, .n = 3};
 	struct meter_use sum = {.name = "(all)"}, nameless;
 	struct table *t;
 
-	row_heads(&heads, METER_COUNTS);
+	usage_row_heads(&heads, METER_COUNTS);
 	t = table_new(heads.cell, heads.n);
 	table_right(t, 1, heads.n - 1);
 	for (size_t i = 1; i < n; i++) {
@@ -189,16 +131,17 @@ static bool before(const void *ctx, uint32_t a, uint32_t b)
 static void print_top(const struct cli *c, const struct meter_watch *w,
 	const struct rank *r, unsigned sort)
 {
-	struct row heads = {.cell = {"DEVICE", "CLASS", "CONNECTED"}, .n = 3};
+	struct usage_row heads = {
+		.cell = {"DEVICE", "CLASS", "CONNECTED"}, .n = 3};
 	struct meter_device d;
 	struct table *t;
 
-	row_heads(&heads, sort);
+	usage_row_heads(&heads, sort);
 	t = table_new(heads.cell, heads.n);
 	table_right(t, 2, heads.n - 2);
 	for (size_t i = 0; i < r->n && output_ok(); i++) {
 		char class[CLASS_NAME_MAX + 1];
-		struct row row = {.cell = {d.id, class}, .n = 2};
+		struct usage_row row = {.cell = {d.id, class}, .n = 2};
 
 		meter_device_load(w, r->kept[i], &d);
 		if (c->json) {
@@ -206,8 +149,8 @@ static void print_top(const struct cli *c, const struct meter_watch *w,
 			continue;
 		}
 		meter_class_text(w, d.class, class);
-		row_number(&row, d.connections);
-		row_counts(&row, d.counter, sort);
+		usage_row_number(&row, d.connections);
+		usage_row_counts(&row, d.counter, sort);
 		table_row(t, row.cell);
 	}
 	if (!c->json)
@@ -297,9 +240,14 @@ static bool run_usage(struct cli *c, struct err *e)
 			"usage");
 	if (!read_top(c, &top, &sort, e) || !meter_watch_open(c->meter, &w, e))
 		return false;
-	done = meter_watch_need(c, &w, e) && usage_of(c, &w, top, sort, e);
-	if (done)
-		meter_watch_note(&w);
+	if (usage_asks_history(c)) {
+		done = usage_history(c, &w, (size_t)top, sort, e);
+	} else {
+		done = meter_watch_need(c, &w, e) &&
+		       usage_of(c, &w, top, sort, e);
+		if (done)
+			meter_watch_note(&w);
+	}
 	meter_watch_close(&w);
 	return done;
 }
@@ -310,6 +258,12 @@ static const struct opt USAGE_OPTIONS[] = {
 	{"top", '\0', OPT_VALUE, "N", "the N devices with the most"},
 	{"sort", '\0', OPT_VALUE, "COUNTER",
 		"with --top: of what (wire_bytes_in)"},
+	{"since", '\0', OPT_VALUE, "T",
+		"what was counted since then: a time, or how long ago"},
+	{"until", '\0', OPT_VALUE, "T", "and until then (now)"},
+	{"by", '\0', OPT_VALUE, "BUCKET",
+		"a row for each minute, hour or day (UTC)"},
+	{"csv", '\0', OPT_FLAG, NULL, "comma separated, all counters"},
 	{NULL, '\0', OPT_FLAG, NULL, NULL},
 };
 
@@ -319,7 +273,9 @@ static const struct opt USAGE_OPTIONS[] = {
 const struct command usage_commands[] = {
 	{
 		.name = "usage",
-		.usage = "[ID|--class C] [--top N [--sort COUNTER]]",
+		.usage = "[ID|--class C] [--top N [--sort COUNTER]] "
+			 "[--since T] [--until T] [--by minute|hour|day] "
+			 "[--csv]",
 		.summary = "Show what the meter has counted",
 		.help = "Counters only grow, and outlive the broker. Without "
 			"anything: each class. Of a device\nor class: what its "
@@ -330,6 +286,13 @@ const struct command usage_commands[] = {
 			"  weir usage pump-0001\n"
 			"  weir usage --class pump\n"
 			"  weir usage --top 10 --sort refused\n\n"
+			"Over time, from what weir-feed has told its history: "
+			"T is a time (2026-11-25T08:00:00Z)\nor how long ago "
+			"(2h). A minute is told once it is over.\n\n"
+			"  weir usage pump-0001 --since 24h --by hour\n"
+			"  weir usage --top 10 --since 7d\n"
+			"  weir usage --since 30d --by day --csv "
+			">classes.csv\n\n"
 			"The counters, by which --sort sorts, as by refused, "
 			"all refusals:\n\n" COUNTERS_TABLE(COUNTER_HELP),
 		.options = USAGE_OPTIONS,
