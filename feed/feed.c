@@ -85,6 +85,10 @@ void feed_finish(struct feed *f)
 {
 	struct tail_now now = feed_now();
 
+	/* The meter may have come since the last look. */
+	while (watch_step(f->watch))
+		;
+	(void)watch_look(f->watch, now.s, now.ms);
 	recorder_finish(f->recorder, f->watch, now.s, now.ms);
 }
 
