@@ -29,7 +29,7 @@ extern const struct scenario REGISTRY_CREATE, REGISTRY_CHANGE, REGISTRY_LOOK_UP,
 extern const struct scenario LIVE_CREATE, LIVE_CHANGE, LIVE_READ_ALL;
 extern const struct scenario TAIL;
 extern const struct scenario CERTIFICATE_READ, CERTIFICATE_ISSUE,
-	CERTIFICATE_MINT, BUNDLE, CA_MAKE, CA_IMPORT, SEGMENT;
+	CERTIFICATE_MINT, BUNDLE, CA_MAKE, CA_IMPORT, SEGMENT, HISTORY;
 
 /* The folder of this process, for files; removed in the end. */
 const char *torture_dir(void);
