@@ -5,7 +5,7 @@
 
 #define EVERY_MS 60000
 #define AGAIN_MS 10000 /* after a walk that failed */
-#define ROWS     2000  /* of a step */
+#define ROWS     1000  /* of a step: below a millisecond */
 
 void credentials_second(struct credentials *c, int64_t now_s, int64_t now_ms)
 {

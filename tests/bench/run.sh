@@ -70,7 +70,7 @@ while read -r what function divisor ceiling text; do
 	[ "$n" -le "$ceiling" ] || status=1
 done <<'END'
 look watched 16384 250 to look at a device that has changed, each second
-mark watched 16384 480 to look at it where a minute begins
+mark watched 16384 450 to look at it where a minute begins
 page paged 1 4700000 for a page of metrics, 20 classes and 20 devices
 END
 exit "$status"
