@@ -94,7 +94,7 @@ def test_quarantine_and_release(fleet, feed, broker, wire, capsys):
         "reason": "beacon every 60 s", "actor": "token t-act",
         "change": told["change"], "in_force": told["in_force"],
         "registry_status": "active"}
-    log = feed.log("action", mark)
+    log = eventually("a line", lambda: feed.log("action", mark))
     assert [(x["action"], x["device"], x["who"], x["address"], x["reason"],
              x["change"]) for x in log] == [
         ("quarantine", d.id, "token t-act", "127.0.0.1", "beacon every 60 s",
@@ -117,7 +117,8 @@ def test_quarantine_and_release(fleet, feed, broker, wire, capsys):
     back = release(feed, d)
     assert back["change"] == told["change"] + 1
     w.ended()
-    assert feed.log("action", mark)[0]["action"] == "release"
+    assert eventually("a line", lambda: feed.log("action", mark))[0][
+        "action"] == "release"
     w = wire(broker, d, 5).admitted()
     assert w.publish(f"s/{d}/up") == 0
     # Nothing is left to end.
@@ -295,7 +296,8 @@ def test_known_after_a_restart(fleet, feed):
     feed.start()
     assert a.id in listed(feed, "quarantined")
     eventually("it has ended", lambda: time.time() >= told["until_s"])
-    assert b.id not in listed(feed, "quarantined")
+    eventually("the list says so",
+               lambda: b.id not in listed(feed, "quarantined"))
     release(feed, a)
 
 
@@ -398,15 +400,17 @@ def test_live_db_spoilt(fleet, feed, broker):
     with open(path, "r+b") as f:
         f.write(b"\xff" * 4096)
     mark = feed.mark()
-    got = feed.post(f"{PATH}{d}/quarantine")
-    assert got.status == 503 and "live.db" in got.detail()
-    assert feed.log("action", mark)[0]["level"] == "error"
-    assert feed.get("/api/v1/quarantines").status == 503
-    assert feed.get("/api/v1/health").status == 200
-    mark = broker.mark()
-    with open(path, "r+b") as f:
-        f.write(good)
-    db.close()
+    try:
+        got = feed.post(f"{PATH}{d}/quarantine")
+        assert got.status == 503 and "live.db" in got.detail()
+        assert eventually("a line", lambda: feed.log("action", mark))[0][
+            "level"] == "error"
+        assert feed.get("/api/v1/quarantines").status == 503
+        assert feed.get("/api/v1/health").status == 200
+    finally:
+        with open(path, "r+b") as f:
+            f.write(good)
+        db.close()
     told = quarantine(feed, d)
     in_force(feed, told["change"])
     assert json.loads(feed.post(f"{PATH}{d}/release").text)["change"]

@@ -34,7 +34,9 @@ class Tail:
         env = dict(os.environ, WEIR_STATE=str(fleet.state))
         self.p = subprocess.Popen(
             [BUILD / "bin" / "weir", "tail", *map(str, args)], env=env,
-            text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            # A job in the background ignores it, and its children with it.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         self.lines = queue.Queue()
         self.thread = threading.Thread(target=self._read)
         self.thread.start()
@@ -53,8 +55,11 @@ class Tail:
                 return line
 
     def event(self, **want):
-        """The next line, which must be so."""
+        """The next line, which must be so; but for a look at a meter that is
+        just being made."""
         got = json.loads(self.line())
+        if got.get("state") == "unknown" and want.get("state") == "running":
+            got = json.loads(self.line())
         assert {k: got.get(k) for k in want} == want, got
         return got
 
