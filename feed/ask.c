@@ -174,28 +174,38 @@ struct str ask_arg(const struct ask *a, const char *name)
 	return (struct str){NULL, 0};
 }
 
+static bool is_one_of(struct str given, const char *const *names, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (str_eq(given, str_from(names[i])))
+			return true;
+	}
+	return false;
+}
+
+static bool not_known(
+	struct str given, const char *const *names, size_t n, struct err *e)
+{
+	char list[ERR_MSG_MAX / 2] = "none";
+	size_t used = 0;
+
+	for (size_t i = 0; i < n && used < sizeof(list); i++)
+		used += (size_t)snprintf(list + used, sizeof(list) - used,
+			"%s%s", i != 0 ? ", " : "", names[i]);
+	if (given.n > 64)
+		given.n = 64;
+	(void)err_set(e, ERR_INPUT,
+		"argument '%.*s' is not known here; there are: %s",
+		STR_ARG(given), list);
+	return err_at(e, "%.*s", STR_ARG(given));
+}
+
 bool ask_only(
 	const struct ask *a, const char *const *names, size_t n, struct err *e)
 {
 	for (size_t i = 0; i < a->n_args; i++) {
-		struct str given = a->arg[i].name;
-		char list[ERR_MSG_MAX / 2] = "none";
-		size_t used = 0, k = 0;
-
-		while (k < n && !str_eq(given, str_from(names[k])))
-			k++;
-		if (k < n)
-			continue;
-		for (k = 0; k < n && used < sizeof(list); k++)
-			used += (size_t)snprintf(list + used,
-				sizeof(list) - used, "%s%s", k != 0 ? ", " : "",
-				names[k]);
-		if (given.n > 64)
-			given.n = 64;
-		(void)err_set(e, ERR_INPUT,
-			"argument '%.*s' is not known here; there are: %s",
-			STR_ARG(given), list);
-		return err_at(e, "%.*s", STR_ARG(given));
+		if (!is_one_of(a->arg[i].name, names, n))
+			return not_known(a->arg[i].name, names, n, e);
 	}
 	return true;
 }

@@ -531,6 +531,7 @@ static void damage_is_set_aside(void **state)
 	struct history_fixture *f = *state;
 	char page[8192];
 
+	memset(page, 0xA5, sizeof(page));
 	told(f, "a", T0, 100);
 	history_close(&f->r);
 	history_writer_close(&f->w);

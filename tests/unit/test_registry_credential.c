@@ -305,47 +305,52 @@ static void test_list(void **state)
 	assert_int_equal(counts.credentials_revoked, 1);
 }
 
+#define DAY_S INT64_C(86400)
+
+/* Now, before FX_NOW + one day, and what is counted then. */
+struct expiry_case {
+	int64_t before_s, expired, in_7d, in_30d;
+};
+
 /* The walk counts the same in steps of any size, and ends. */
+static void check_expiry(
+	struct fixture *fx, const struct expiry_case *c, int limit)
+{
+	struct registry_expiry x = {.now_s = FX_NOW + DAY_S - c->before_s};
+	bool more = true;
+	int steps = 0;
+
+	while (more) {
+		OK(fx, registry_expiry(fx->w, &x, limit, &more, &fx->e));
+		assert_true(++steps <= 6);
+	}
+	assert_int_equal(x.active, 4);
+	assert_int_equal(x.expired, c->expired);
+	assert_int_equal(x.in_7d, c->in_7d);
+	assert_int_equal(x.in_30d, c->in_30d);
+}
+
 static void test_expiry(void **state)
 {
+	static const struct expiry_case table[] = {
+		{-1, 0, 4, 4},
+		{-3, 1, 3, 3},
+		{-4, 2, 2, 2},
+		{-6, 4, 0, 0},
+		{7 * DAY_S, 0, 0, 4},
+		{7 * DAY_S - 4, 0, 2, 4},
+		{30 * DAY_S - 2, 0, 0, 1},
+		{31 * DAY_S, 0, 0, 0},
+	};
 	struct fixture *fx = *state;
-	const int64_t day_s = 86400;
 
 	for (uint8_t i = 1; i <= 5; i++)
 		add(fx, i < 3 ? "a" : "b", i, (uint8_t)(100 + i));
 	(void)revoke(fx, 2, false);
 	/* Not after FX_NOW + one day + fingerprint: 1, 3, 4 and 5. */
 	for (int limit = 1; limit < 8; limit++) {
-		static const struct {
-			int64_t before_s; /* now, before FX_NOW + one day */
-			int64_t expired, in_7d, in_30d;
-		} table[] = {
-			{-1, 0, 4, 4},
-			{-3, 1, 3, 3},
-			{-4, 2, 2, 2},
-			{-6, 4, 0, 0},
-			{7 * 86400, 0, 0, 4},
-			{7 * 86400 - 4, 0, 2, 4},
-			{30 * 86400 - 2, 0, 0, 1},
-			{31 * 86400, 0, 0, 0},
-		};
-
-		for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-			struct registry_expiry x = {
-				.now_s = FX_NOW + day_s - table[i].before_s};
-			bool more = true;
-			int steps = 0;
-
-			while (more) {
-				OK(fx, registry_expiry(fx->w, &x, limit, &more,
-					       &fx->e));
-				assert_true(++steps <= 6);
-			}
-			assert_int_equal(x.active, 4);
-			assert_int_equal(x.expired, table[i].expired);
-			assert_int_equal(x.in_7d, table[i].in_7d);
-			assert_int_equal(x.in_30d, table[i].in_30d);
-		}
+		for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+			check_expiry(fx, &table[i], limit);
 	}
 }
 
