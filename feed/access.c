@@ -250,22 +250,38 @@ static bool bearer(struct str header, struct str *token)
 
 /* client_ca may be the devices' own CA: that a device has a certificate does not
  * make it a reader. */
-static bool judge_certificate(struct feed *f, const struct tls_client *client,
-	struct ask *q, struct answer *a)
+static bool is_device(struct feed *f, const struct tls_client *client,
+	bool *device, struct err *e)
 {
 	struct credential c;
-	struct registry *r;
+	struct registry *r = roster_get(f->roster, e);
+
+	if (r != NULL &&
+		registry_credential(r, client->fingerprint, &c, device, e))
+		return true;
+	r = roster_retry(f->roster, e);
+	return r != NULL &&
+	       registry_credential(r, client->fingerprint, &c, device, e);
+}
+
+/* The handshake has looked at the dates; the connection has gone on since. */
+static bool has_expired(const struct tls_client *client)
+{
+	return clock_ms(CLOCK_REALTIME) / 1000 > client->not_after_s;
+}
+
+static bool judge_certificate(struct feed *f, const struct tls_client *client,
+	struct ask *q, struct access_id *id, struct answer *a)
+{
 	bool device = false;
 	struct err e;
 
-	r = roster_get(f->roster, &e);
-	if (r == NULL ||
-		!registry_credential(r, client->fingerprint, &c, &device, &e)) {
-		r = roster_retry(f->roster, &e);
-		if (r == NULL || !registry_credential(r, client->fingerprint,
-					 &c, &device, &e))
-			return say_blind(f, &e, a);
+	if (has_expired(client)) {
+		answer_problem(a, 403, "this certificate has expired");
+		return false;
 	}
+	if (!is_device(f, client, &device, &e))
+		return say_blind(f, &e, a);
 	f->access->blind = false;
 	if (device) {
 		answer_problem(a, 403,
@@ -273,6 +289,7 @@ static bool judge_certificate(struct feed *f, const struct tls_client *client,
 			"ask here");
 		return false;
 	}
+	id->certificate = *client;
 	q->right = f->config.tls.client_rights;
 	(void)snprintf(q->who, sizeof(q->who), "certificate %s", client->name);
 	return true;
@@ -318,7 +335,7 @@ bool access_judge(struct feed *f, const struct http_head *head,
 		return false;
 	}
 	if (client != NULL && client->shown)
-		return judge_certificate(f, client, q, a);
+		return judge_certificate(f, client, q, id, a);
 	if (f->config.listen.loopback && !f->config.loopback_needs_token &&
 		access_loopback(q->address)) {
 		q->right = RIGHT_READ;
@@ -330,11 +347,15 @@ bool access_judge(struct feed *f, const struct http_head *head,
 bool access_still(struct feed *f, const struct access_id *id)
 {
 	struct token t;
-	bool found = false;
+	bool found = false, device = false;
 	struct err e;
 
-	if (!id->token)
-		return true;
 	/* What cannot be told now is told the next time. */
-	return !find_token(f, id->hash, &t, &found, &e) || found;
+	if (id->token)
+		return !find_token(f, id->hash, &t, &found, &e) || found;
+	if (id->certificate.shown)
+		return !has_expired(&id->certificate) &&
+		       (!is_device(f, &id->certificate, &device, &e) ||
+			       !device);
+	return true;
 }

@@ -27,6 +27,7 @@ struct access;
 struct access_id {
 	bool token; /* hash is its */
 	uint8_t hash[TOKEN_HASH];
+	struct tls_client certificate; /* shown: it is by that */
 };
 
 MUST bool access_open(

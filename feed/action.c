@@ -267,7 +267,8 @@ void action_release(struct feed *f, const struct ask *q, struct answer *a)
 		json_number(&a->body, "change", change);
 	else
 		json_null(&a->body, "change");
-	json_truth(&a->body, "in_force", change <= in_force(f));
+	json_truth(&a->body, "in_force",
+		in_force(f) != 0 && change <= in_force(f));
 	json_text(&a->body, "registry_status",
 		str_from(device_status_name(x.status)));
 	json_close(&a->body, '}');

@@ -77,6 +77,9 @@ static enum answer_more more(struct answer *a)
 
 	if (class_median_step(&x->median, x->f, turn_begin()))
 		return ANSWER_MORE;
+	/* Another meter meanwhile: its classes have other places. */
+	if (x->median.epoch != x->f->watch->epoch)
+		return ANSWER_BROKEN;
 	a->body.comma = true; /* behind the record */
 	add_usage(x, &a->body);
 	return ANSWER_END;

@@ -143,6 +143,11 @@ static bool next_piece(struct conn *c, bool *end)
 	x->asked = true;
 	if (more == ANSWER_BROKEN || a->body.failed)
 		return false;
+	/* All of it is made: what made it serves the next one. */
+	if (!x->body_left && a->drop != NULL) {
+		a->drop(a->ctx);
+		a->drop = NULL;
+	}
 	if (x->how == REPLY_CHUNKED)
 		reply_chunk(&c->out, (struct str){a->body.p, a->body.n});
 	else
@@ -414,6 +419,9 @@ bool conn_write(struct conn *c)
 	}
 	if (!next_piece(c, &end))
 		return false;
+	/* The client waits for us, not we for it. */
+	if (c->out.n == 0 && !end)
+		set_timer(c, ANSWER_S);
 	if (end)
 		return next_request(c);
 	(void)lws_callback_on_writable(c->wsi);

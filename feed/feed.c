@@ -88,6 +88,8 @@ void feed_finish(struct feed *f)
 	/* The meter may have come since the last look. */
 	while (watch_step(f->watch))
 		;
+	if (meter_watch_moved(&f->watch->meter))
+		recorder_finish(f->recorder, f->watch, now.s, now.ms);
 	(void)watch_look(f->watch, now.s, now.ms);
 	recorder_finish(f->recorder, f->watch, now.s, now.ms);
 }

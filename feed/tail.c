@@ -236,9 +236,25 @@ static void resume(struct tail_client *c)
 		oldest = m.cursor.n;
 	}
 	c->at = tail_ring_first(r);
-	c->gap = true;
+	c->gap = oldest != after->n + 1;
 	if (oldest > after->n)
 		c->gap_events = oldest - after->n - 1;
+}
+
+/* C is about to be told what is there from its place on: it has passed what came
+ * before that. */
+static void pass_before(struct tail_client *c)
+{
+	const struct tail_ring *r = c->tail->ring;
+
+	c->has_passed = false;
+	for (uint64_t n = c->at; n > tail_ring_first(r) && !c->has_passed;
+		n--) {
+		struct tail_message m = tail_ring_at(r, n - 1);
+
+		c->has_passed = m.is_event;
+		c->passed = m.cursor;
+	}
 }
 
 struct tail_client *tail_join(struct tail *t, const struct tail_filter *f,
@@ -259,6 +275,8 @@ struct tail_client *tail_join(struct tail *t, const struct tail_filter *f,
 	c->at = last_fitting(t, f, f->last);
 	c->passed = t->newest;
 	c->has_passed = t->has_newest;
+	if (c->at < tail_ring_next(t->ring))
+		pass_before(c);
 	if (f->resumes)
 		resume(c);
 	if (t->clients == NULL) {

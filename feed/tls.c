@@ -86,6 +86,7 @@ void tls_client(SSL *ssl, struct tls_client *out)
 		return;
 	x509_names(x, &names);
 	memcpy(out->fingerprint, c.fingerprint, sizeof(out->fingerprint));
+	out->not_after_s = c.not_after_s;
 	(void)snprintf(out->name, sizeof(out->name), "%.63s", names.cn);
 	out->shown = true;
 }

@@ -19,7 +19,8 @@ MUST bool tls_setup(SSL_CTX *ctx, const struct config_tls *t, struct err *e);
 struct tls_client {
 	bool shown; /* it showed a certificate */
 	uint8_t fingerprint[FINGERPRINT_LEN];
-	char name[64]; /* its CN, cut; "" when it has none */
+	int64_t not_after_s; /* Unix time; a connection may outlive it */
+	char name[64];       /* its CN, cut; "" when it has none */
 };
 
 /* SSL may be NULL: no TLS. */

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 struct history_sync {
 	pthread_t thread;
@@ -16,14 +17,32 @@ struct history_sync {
 	pthread_cond_t told;
 	bool asked, over, well;
 	struct err why;
-	char *path; /* not changed after the start */
+	char *path; /* not changed after the start, as which file that is */
+	dev_t device;
+	ino_t inode;
 };
 
+/* Opened by its name another file would be made, or be taken for the owner's,
+ * whose log SQLite would remove. */
+static bool is_the_same(const struct history_sync *s, struct err *e)
+{
+	struct stat st;
+
+	if (stat(s->path, &st) == 0 && st.st_dev == s->device &&
+		st.st_ino == s->inode)
+		return true;
+	return err_set(e, ERR_ENVIRONMENT,
+		"%s is another file than the one that is written, or none: "
+		"what "
+		"is told since is lost; restart weir-feed",
+		s->path);
+}
+
 /* A log that others are at is left to the next time: that is no failure. */
-static bool checkpoint(const char *path, struct err *e)
+static bool checkpoint(const struct history_sync *s, struct err *e)
 {
 	struct history_db d = {0};
-	bool ok = hist_open(&d, path, HISTORY_WRITE, e);
+	bool ok = is_the_same(s, e) && hist_open(&d, s->path, HISTORY_WRITE, e);
 	int rc = SQLITE_OK;
 
 	if (ok)
@@ -55,7 +74,7 @@ static void *work(void *arg)
 
 	while (await(s)) {
 		struct err why = {0};
-		bool well = checkpoint(s->path, &why);
+		bool well = checkpoint(s, &why);
 
 		(void)pthread_mutex_lock(&s->lock);
 		s->well = well;
@@ -91,6 +110,7 @@ bool history_sync_start(
 	const char *state, struct history_sync **out, struct err *e)
 {
 	struct history_sync *s = calloc(1, sizeof(*s));
+	struct stat st;
 
 	if (s == NULL)
 		return err_set(e, ERR_ENVIRONMENT, "out of memory");
@@ -98,6 +118,10 @@ bool history_sync_start(
 	s->path = hist_path(state, HISTORY_FILE);
 	(void)pthread_mutex_init(&s->lock, NULL);
 	(void)pthread_cond_init(&s->told, NULL);
+	if (s->path != NULL && stat(s->path, &st) == 0) {
+		s->device = st.st_dev;
+		s->inode = st.st_ino;
+	}
 	if (s->path == NULL || !start_thread(s)) {
 		release(s);
 		return err_set(e, ERR_ENVIRONMENT,

@@ -12,8 +12,8 @@
 
 struct history_sync;
 
-/* Starts the thread, for the history of STATE. *out is given:
- * history_sync_stop. */
+/* Starts the thread, for the history of STATE, which its owner has open. *out is
+ * given: history_sync_stop. */
 MUST bool history_sync_start(
 	const char *state, struct history_sync **out, struct err *e);
 

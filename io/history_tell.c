@@ -63,8 +63,8 @@ static bool number_of(struct history_writer *w, enum history_book b,
 		return *no != 0;
 	if (w->last_no[b] >= HISTORY_NO_MAX)
 		return err_set(e, ERR_INPUT,
-			"%s has no number left for '%.*s'; move the file away, "
-			"to begin another",
+			"%s has no number left for '%.*s'; stop weir-feed, and "
+			"move the file away to begin another",
 			w->d.path, STR_ARG(name));
 	if (!hist_run(&w->d, hist_book_stmt(&w->d, b, OF_BOOK_ADD, e),
 		    VALS(V_INT(w->last_no[b] + 1), V_TEXT(name)), e))

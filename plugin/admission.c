@@ -128,7 +128,9 @@ static bool is_stale(const struct guard *g, const struct mosquitto *client,
 			       memory_order_relaxed) != 0;
 	for (; old != NULL;
 		old = same_client_id(old->same_device, b->client_id)) {
-		if (old->stale)
+		/* Who was away when the registry was replaced was not judged
+		 * by the file that is there now. */
+		if (old->stale || (old->qos2 && old->epoch != g->follow.epoch))
 			return true;
 	}
 	return false;

@@ -15,11 +15,17 @@ bool change_apply(
 	return told;
 }
 
+void change_unknown(struct guard *g, struct binding *b, int64_t change)
+{
+	b->stale = b->stale || b->badge == NULL || b->qos2;
+	kick_add(&g->kicks, &g->outcomes, b, change);
+}
+
 void change_give_up(struct guard *g, int64_t change, struct str device)
 {
 	for (struct binding *b = binding_of_device(&g->bindings, device);
 		b != NULL; b = b->same_device)
-		kick_add(&g->kicks, &g->outcomes, b, change);
+		change_unknown(g, b, change);
 }
 
 void change_confine(struct guard *g, struct str device)

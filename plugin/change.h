@@ -13,11 +13,16 @@
 #include <stdint.h>
 
 struct guard;
+struct binding;
 
 /* Judges all bindings of DEVICE anew, by its rows, on behalf of CHANGE. False:
  * the registry could not tell. */
 MUST bool change_apply(
 	struct guard *g, int64_t change, struct str device, struct err *e);
+
+/* What B may do cannot be told: its connection ends, and a session of it that
+ * may hold QoS 2 messages is not resumed. */
+void change_unknown(struct guard *g, struct binding *b, int64_t change);
 
 /* CHANGE still cannot be read: it ends the device's connections. They were
  * barred when it failed, and come back when the registry can tell. */

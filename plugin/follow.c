@@ -293,7 +293,7 @@ static bool sweep(struct guard *g, struct err *e)
 		if (!judge_again(g, b, 0, e)) {
 			if (++f->tries < FOLLOW_TRIES)
 				return false;
-			kick_add(&g->kicks, &g->outcomes, b, 0);
+			change_unknown(g, b, 0);
 		}
 		f->tries = 0;
 		b->epoch = f->epoch;

@@ -407,12 +407,15 @@ void judge_due(struct guard *g, struct binding *b)
 {
 	struct badge *badge = b->badge;
 	uint8_t before = badge->device.status;
+	bool confined = badge->subject.confined;
 
 	judge_class(g, badge);
 	b->qos2 = b->qos2 || judge_qos2(badge);
 	judge_status(g, badge);
 	recall_forget(&badge->recalls);
-	if (stands(g, b, 0) && badge->device.status != before)
+	/* From the registry's quarantine into weir-feed's is a loss too. */
+	if (stands(g, b, 0) && (badge->device.status != before ||
+				       badge->subject.confined != confined))
 		rights_changed(g, b, badge->device.status == DEVICE_ACTIVE, 0);
 }
 

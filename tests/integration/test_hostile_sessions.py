@@ -14,9 +14,13 @@ its shared groups; the other member gets everything. The other device's round
 trips and the broker's memory are printed.
 """
 
+import contextlib
+import sqlite3
+
 import pytest
 
 import policies
+import test_registry_replaced
 from clients import (CONNACK, PUBACK, PUBCOMP, PUBREC, PUBREL, REFUSED,
                      REFUSED_V311, Closed, Message, refused_connect)
 from harness import Broker
@@ -262,6 +266,27 @@ def test_stash_over_a_restart(own_fleet, wire, closing, version, when):
     # begun anew: nothing is held against it any more
     with broker as b:
         wire(b, d, version).admitted(clean=False)
+
+
+def test_stash_over_another_registry(own_fleet, wire, closing, version):
+    """Who was away when the file was replaced is judged by none of its
+    changes."""
+    own_fleet.apply(POLICY)
+    with Broker(own_fleet) as b:
+        ear, d = closing(Ear(own_fleet, b)), own_fleet.device("rogue")
+        ear.heard()
+        stash(wire, b, d, version, f"h/{d}/q2").close()
+        copy = test_registry_replaced.backup(own_fleet)
+        with contextlib.closing(sqlite3.connect(copy)) as db, db:
+            db.execute("UPDATE device SET class = 'plain' WHERE id = ?",
+                       (d.id,))
+        mark = b.mark()
+        test_registry_replaced.put(own_fleet, copy)
+        b.await_log("another file", mark)
+        assert refused_connect(wire(b, d, version), clean=False)
+        b.refused("connect", "session_stale", mark, device=d)
+        release(wire(b, d, version).admitted())
+        assert ear.heard() == []
 
 
 # -------------------------------------------------------- packet ids and resends
