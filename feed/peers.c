@@ -72,8 +72,6 @@ static void key_of(const uint8_t address[static 16], uint8_t out[static 16])
 	memcpy(out, address, 16);
 	if (memcmp(address, mapped, sizeof(mapped)) != 0)
 		memset(out + 8, 0, 8);
-	else if (address[12] == 127) /* of loopback, any user has all */
-		memcpy(out + 13, "\0\0\1", 3);
 }
 
 /* The finalizer of MurmurHash3, with a seed that nobody can guess. */

@@ -28,8 +28,7 @@ WEIR_BROKER_PRELOAD=$(clang -print-file-name="libclang_rt.asan-$(uname -m).so")
 export WEIR_BROKER_PRELOAD
 [ -f "$WEIR_BROKER_PRELOAD" ]
 export ASAN_OPTIONS=$ASAN_OPTIONS:log_path=$reports/report
-# A file a processor: a sanitizer takes its time, and none is measured here.
-run_pytest build-asan -n "$jobs" --dist loadfile tests/integration || status=1
+run_pytest build-asan -n "$((jobs + 1))" --dist loadfile tests/integration || status=1
 
 # A report is a failure even where no test noticed. A file whose only line says
 # that a thread could not be looked at is none: LeakSanitizer was looking when a

@@ -7,4 +7,5 @@ set -euo pipefail
 . tests/support/lib.sh
 
 build_release weir weir-feed mosquitto_weir
-run_pytest build
+# Files side by side, one more than there are processors: much of it is waiting.
+run_pytest build -n "$((jobs + 1))" --dist loadfile tests/integration
