@@ -103,11 +103,12 @@ size_t stream_begin(struct text *out)
 /* Puts the head of a frame before what was added since BEGUN. */
 static void finish(struct text *out, size_t begun, enum frame_kind kind)
 {
-	uint8_t *p = (uint8_t *)out->p + begun;
+	uint8_t *p;
 	size_t n;
 
 	if (out->failed)
 		return;
+	p = (uint8_t *)out->p + begun;
 	n = out->n - begun - HEAD_LEN;
 	if (n > UINT16_MAX) {
 		out->failed = true;
