@@ -344,6 +344,24 @@ def test_client_certificates(fleet, people):
             f.trust(people.sign("late", begin_s=-600, end_s=-1)).get(READ)
 
 
+def test_certificate_ends_on_a_live_connection(fleet, people):
+    """The handshake looked at its dates; the connection goes on."""
+    config = {"tls": feed_support.tls(fleet, client_ca=feed_support.readable(
+        people, people.ca / "ca.crt")), "loopback_needs_token": True}
+    with feed_support.Feed(fleet, config=config).trust(
+            people.sign("brief", end_s=5)) as f:
+        with contextlib.closing(f.connection()) as c:
+            def asked():
+                c.request("GET", READ)
+                got = c.getresponse()
+                return got.status, got.read()
+            assert asked()[0] == 200
+            socket = c.sock
+            harness.eventually("it has expired", lambda: asked()[0] == 403)
+            status, text = asked()
+            assert b"has expired" in text and c.sock is socket
+
+
 def test_devices_are_no_clients(fleet):
     """client_ca is the devices' own: what a device has does not let it in."""
     device = fleet.device("sensor")
