@@ -11,6 +11,7 @@
 #include "feed/stream.h"
 #include "feed/tail.h"
 #include "feed/watch.h"
+#include "tests/support/slot.h"
 #include "tests/support/tempdir.h"
 
 #include <cjson/cJSON.h>
@@ -121,19 +122,7 @@ static inline void store_many(struct rig *r, unsigned n)
 static inline struct meter_slot *add_slot(
 	struct rig *r, const char *id, const char *class)
 {
-	struct meter_range need[2];
-	struct meter_slot *s;
-	size_t n;
-
-	assert_true(meter_slots_need(r->s.mem, need, &n));
-	for (size_t i = 0; i < n; i++)
-		assert_true(segment_reserve(&r->s, need[i]));
-	if (n != 0)
-		meter_slots_grown(r->s.mem);
-	s = meter_slot_mut(
-		r->s.mem, meter_slot_add(r->s.mem, str_from(id), 1000));
-	s->class = meter_class_add(r->s.mem, str_from(class));
-	return s;
+	return slot_add(&r->s, id, class);
 }
 
 /* ------------------------------------------------------------------ a client */

@@ -7,6 +7,7 @@
 #define TESTS_SUPPORT_WATCH_FIXTURE_H
 
 #include "feed/watch.h"
+#include "tests/support/slot.h"
 #include "tests/support/tempdir.h"
 
 #define WATCH_FIXTURE_TOP 3 /* devices that are ranked */
@@ -66,20 +67,7 @@ static inline int rig_teardown(void **state)
 static inline struct meter_slot *rig_add(
 	struct rig *r, const char *id, const char *class)
 {
-	struct meter_range need[2];
-	struct meter_slot *s;
-	size_t n;
-
-	assert_true(meter_slots_need(r->s.mem, need, &n));
-	for (size_t i = 0; i < n; i++)
-		assert_true(segment_reserve(&r->s, need[i]));
-	if (n != 0)
-		meter_slots_grown(r->s.mem);
-	s = meter_slot_mut(
-		r->s.mem, meter_slot_add(r->s.mem, str_from(id), 1000));
-	s->class = meter_class_add(r->s.mem, str_from(class));
-	s->generation = (uint32_t)segment_header(&r->s)->generation;
-	return s;
+	return slot_add(&r->s, id, class);
 }
 
 static inline void rig_add_many(struct rig *r, unsigned n)

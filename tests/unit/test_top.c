@@ -17,6 +17,7 @@
 #include "cli/top_draw.h"
 #include "cli/top_keys.h"
 #include "core/seqlock.h"
+#include "tests/support/slot.h"
 #include "tests/support/tempdir.h"
 
 #include <fcntl.h>
@@ -70,20 +71,7 @@ static int teardown(void **state)
 
 static struct meter_slot *add(struct rig *r, const char *id, const char *class)
 {
-	struct meter_range need[2];
-	struct meter_slot *s;
-	size_t n;
-
-	assert_true(meter_slots_need(r->s.mem, need, &n));
-	for (size_t i = 0; i < n; i++)
-		assert_true(segment_reserve(&r->s, need[i]));
-	if (n != 0)
-		meter_slots_grown(r->s.mem);
-	s = meter_slot_mut(
-		r->s.mem, meter_slot_add(r->s.mem, str_from(id), 1000));
-	s->class = meter_class_add(r->s.mem, str_from(class));
-	s->generation = (uint32_t)segment_header(&r->s)->generation;
-	return s;
+	return slot_add(&r->s, id, class);
 }
 
 static void count(
