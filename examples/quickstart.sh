@@ -148,7 +148,8 @@ tls() {
 }
 
 # publish CERTIFICATE CLIENT-ID TOPIC TEXT: sends one QoS 1 message; the
-# client's words are then in $said.
+# client's words are then in $said. Where its status is let go (|| true), what
+# arrives, or does not, decides.
 publish() {
 	local args
 
