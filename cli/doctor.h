@@ -54,7 +54,8 @@ struct listener {
 	const struct broker_line *cafile, *capath, *certfile, *keyfile;
 	const struct broker_line *require_certificate, *tls_version, *crlfile;
 	const struct broker_line *psk_hint, *protocol, *max_qos;
-	const struct broker_line *max_connections;
+	const struct broker_line *max_connections, *bind_interface;
+	bool has_address; /* it says which address it is for */
 };
 
 /* Reads listener NUMBER of CONF. */

@@ -33,7 +33,7 @@ static const struct {
 	{"max_connections", offsetof(struct listener, max_connections)},
 	{"port", NOWHERE},
 	{"bind_address", NOWHERE},
-	{"bind_interface", NOWHERE},
+	{"bind_interface", offsetof(struct listener, bind_interface)},
 	{"socket_domain", NOWHERE},
 	{"ciphers", NOWHERE},
 	{"ciphers_tls1.3", NOWHERE},
@@ -50,8 +50,11 @@ static const struct {
 static void take(struct listener *out, const struct broker_line *l)
 {
 	if (str_eq(l->name, STR("listener"))) {
+		struct str port = broker_word(l->value);
+
 		out->first = l;
-		out->is_unix = str_eq(broker_word(l->value), STR("0"));
+		out->is_unix = str_eq(port, STR("0"));
+		out->has_address = port.n < l->value.n;
 		return;
 	}
 	for (size_t i = 0; i < sizeof(FIELDS) / sizeof(FIELDS[0]); i++) {
@@ -161,6 +164,12 @@ static void check_protocol(
 			"Mosquitto 2.0 does not apply capath to WebSocket "
 			"listeners: no certificate can be verified",
 			"write cafile instead of capath"},
+		{web && (l->has_address || l->bind_interface != NULL),
+			SEVERITY_WARNING, "listener.websockets_address",
+			"Mosquitto 2.0 opens a WebSocket listener on every "
+			"address of the machine, and minds neither the address "
+			"nor bind_interface",
+			"keep the port from other networks with a firewall"},
 		{web, SEVERITY_NOTE, "listener.websockets",
 			"Mosquitto 2.0 does not apply tls_version to a "
 			"WebSocket listener",

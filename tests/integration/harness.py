@@ -240,9 +240,11 @@ class Fleet:
 @contextlib.contextmanager
 def websockets(fleet):
     """A WebSocket listener: its port, and the lines of configuration."""
-    with contextlib.closing(socket.socket()) as hold:
+    # Mosquitto 2.0 gives it every address, whatever the configuration says, so
+    # that is what must be free, and stay so.
+    with contextlib.closing(socket.socket(socket.AF_INET6)) as hold:
         hold.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        hold.bind(("127.0.0.1", 0))
+        hold.bind(("::", 0))
         port = hold.getsockname()[1]
         ca = fleet.root / "web-ca.crt"
         ca.write_bytes((fleet.ca / "ca.crt").read_bytes())

@@ -15,11 +15,12 @@ import hashlib
 import json
 import os
 import shutil
+import socket
 
 import pytest
 
 import policies
-from harness import REPO, Broker, Fleet, eventually
+from harness import REPO, Broker, Fleet, eventually, websockets
 
 
 @pytest.fixture(scope="module")
@@ -227,6 +228,30 @@ def test_websockets(site):
     path, _ = changed(site, "cafile", "capath /etc/ssl\nprotocol websockets")
     expect(findings(site[0], path), "listener.capath_websockets", "error",
            path)
+
+
+ADDRESS = "listener.websockets_address"
+
+
+@pytest.mark.parametrize("lines, told", [
+    ("listener 9001 127.0.0.1\nprotocol websockets", True),
+    ("listener 9001\nbind_interface lo\nprotocol websockets", True),
+    ("listener 9001\nprotocol websockets", False),
+    ("listener 9001 127.0.0.1\nprotocol mqtt", False),
+    ("listener 9001 127.0.0.1\nbind_interface lo", False)])
+def test_websockets_everywhere(site, lines, told):
+    """Who writes an address is told that it does nothing."""
+    path, _ = changed(site, "listener", lines)
+    hits = [x for x in findings(site[0], path) if x["check"] == ADDRESS]
+    assert [x["severity"] for x in hits] == ["warning"] * told
+
+
+def test_websockets_are_everywhere(fleet):
+    """The broker does what that finding says."""
+    with websockets(fleet) as (port, extra), Broker(fleet, extra=extra):
+        assert f"listener {port} 127.0.0.1\n" in extra
+        with socket.create_connection(("127.0.0.2", port), timeout=10):
+            pass
 
 
 def test_before_the_listener(site):
