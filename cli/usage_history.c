@@ -68,7 +68,8 @@ static bool read_ask(struct told *t, size_t top, unsigned sort, struct err *e)
 	struct history_ask *a = &t->ask;
 	const char *class = args_get(c->args, "class");
 
-	a->to_s = c->now_s;
+	/* What is counted in this second belongs to it. */
+	a->to_s = c->now_s + 1;
 	if (!read_time(c, "since", &a->from_s, e) ||
 		!read_time(c, "until", &a->to_s, e) || !read_level(c, a, e))
 		return false;
