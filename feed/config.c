@@ -25,6 +25,7 @@ void config_default(struct feed_config *c)
 			.address_connections = 64,
 			.loopback_connections = 512},
 	};
+	detector_limits_default(&c->findings);
 }
 
 /* ------------------------------------------------------------------ listen */

@@ -8,6 +8,7 @@
 #include "core/device.h"
 #include "core/err.h"
 #include "feed/ask.h"
+#include "feed/detector.h"
 #include "feed/watch.h"
 
 #include <stdbool.h>
@@ -23,6 +24,8 @@
 #define CONFIG_LISTEN          "127.0.0.1:9782"
 #define CONFIG_ADDRESS_MAX     (CONFIG_HOST_MAX + 8u)
 #define CONFIG_CONNECTIONS_MAX 60000u
+#define CONFIG_FACTOR_MIN      2u
+#define CONFIG_FACTOR_MAX      1000000u
 #define CONFIG_BYTES_MIN       (UINT64_C(1) << 20)
 
 /* An address to listen at: "127.0.0.1:9782", "[::1]:0". */
@@ -68,6 +71,7 @@ struct feed_config {
 	struct config_tls tls;
 	struct config_history history;
 	struct config_metrics metrics;
+	struct detector_limits findings;
 	struct config_limits limits;
 };
 

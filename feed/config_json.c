@@ -211,6 +211,42 @@ static void take_metrics(struct json_reader *r, const cJSON *v, void *into)
 		&((struct feed_config *)into)->metrics);
 }
 
+/* ----------------------------------------------------------------- findings */
+
+static void take_factor(struct json_reader *r, const cJSON *v, void *into)
+{
+	read_u32(r, v, CONFIG_FACTOR_MIN, CONFIG_FACTOR_MAX,
+		&((struct detector_limits *)into)->factor);
+}
+
+/* A floor: what is not above it is no finding. */
+#define TAKE_FLOOR(c, name, unit, floor_, text)                                \
+	static void take_##name(                                               \
+		struct json_reader *r, const cJSON *v, void *into)             \
+	{                                                                      \
+		struct detector_limits *l = into;                              \
+                                                                               \
+		json_read_number(                                              \
+			r, v, 0, JSON_NUMBER_MAX, &l->floor[FINDING_##c]);     \
+	}
+FINDINGS_TABLE(TAKE_FLOOR)
+#undef TAKE_FLOOR
+
+static const struct json_key FINDINGS_KEYS[] = {
+	{.key = "factor", .take = take_factor},
+#define FLOOR_KEY(c, name, unit, floor, text)                                  \
+	{.key = #name, .take = take_##name},
+	FINDINGS_TABLE(FLOOR_KEY)
+#undef FLOOR_KEY
+		{.key = "comment", .take = take_comment},
+};
+
+static void take_findings(struct json_reader *r, const cJSON *v, void *into)
+{
+	json_read_object(r, v, "findings", FINDINGS_KEYS, COUNT(FINDINGS_KEYS),
+		&((struct feed_config *)into)->findings);
+}
+
 /* ------------------------------------------------------------------- limits */
 
 static void take_connections(struct json_reader *r, const cJSON *v, void *into)
@@ -312,6 +348,7 @@ static const struct json_key KEYS[] = {
 	{.key = "tls", .take = take_tls},
 	{.key = "history", .take = take_history},
 	{.key = "metrics", .take = take_metrics},
+	{.key = "findings", .take = take_findings},
 	{.key = "limits", .take = take_limits},
 	{.key = "comment", .take = take_comment},
 };

@@ -32,6 +32,7 @@ bool feed_open(
 		!roster_open(config->state, &f->roster, e) ||
 		!held_open(config->state, &f->held, e) ||
 		!access_open(config, &f->access, e) ||
+		!detector_open(&f->config.findings, &f->detector, e) ||
 		!tail_new(f->watch, &f->tail, e) ||
 		!recorder_open(
 			config->state, &config->history, &f->recorder, e)) {
@@ -48,6 +49,7 @@ void feed_close(struct feed **f)
 	if (*f == NULL)
 		return;
 	tail_free(&(*f)->tail);
+	detector_close(&(*f)->detector);
 	recorder_close(&(*f)->recorder);
 	watch_close(&(*f)->watch);
 	roster_close(&(*f)->roster);
@@ -70,13 +72,14 @@ void feed_second(struct feed *f, int64_t now_s, int64_t now_ms)
 	if (watch_look(f->watch, now_s, now_ms) != WATCH_SAME ||
 		f->watch->meter.state != before)
 		say_broker(&f->watch->meter);
+	detector_second(f->detector, f->watch);
 	credentials_second(&f->credentials, now_s, now_ms);
 	recorder_second(f->recorder, f->watch, now_s, now_ms);
 }
 
 bool feed_step(struct feed *f)
 {
-	return watch_step(f->watch) ||
+	return watch_step(f->watch) || detector_step(f->detector, f->watch) ||
 	       credentials_step(&f->credentials, f->roster) ||
 	       recorder_step(f->recorder, f->watch);
 }

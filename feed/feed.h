@@ -8,6 +8,7 @@
 
 #include "feed/config.h"
 #include "feed/credentials.h"
+#include "feed/detector.h"
 #include "feed/held.h"
 #include "feed/metrics.h"
 #include "feed/recorder.h"
@@ -26,6 +27,7 @@ struct feed {
 	struct held *held;     /* live.db; never NULL */
 	struct access *access; /* who may ask; never NULL */
 	struct credentials credentials;
+	struct detector *detector; /* never NULL */
 	struct metrics metrics;
 	struct recorder *recorder; /* of the history; never NULL */
 	struct tail *tail;         /* of it; never NULL */

@@ -81,12 +81,20 @@ static void take_history(
 					   : 0);
 }
 
+static void take_findings(struct scrape *s, const struct detector *d)
+{
+	/* Before the first look it is not known. */
+	for (unsigned k = 0; d->looked_s != 0 && k < FINDING_KINDS; k++)
+		scrape_pair(s, SCRAPE_FINDINGS + k, d->open_of[k]);
+}
+
 static void take_own(struct scrape *s, const struct feed *f, int64_t now_s)
 {
 	struct server_clients n;
 
 	take_process(s, f);
 	take_credentials(s, &f->credentials);
+	take_findings(s, f->detector);
 	take_history(s, f->recorder, now_s);
 	if (f->metrics.last_us != 0)
 		scrape_set(s, SCRAPE_SCRAPE_US, f->metrics.last_us);

@@ -40,6 +40,14 @@ static const struct pair {
 		"Connections to weir-feed now.", "kind=\"http\""},
 	[SCRAPE_CLIENTS_WEBSOCKET] = {"weir_feed_clients", "gauge", NULL,
 		"kind=\"websocket\""},
+#define FINDING_PAIR(c, name, unit, floor, text)                               \
+	[SCRAPE_FINDINGS + FINDING_##c] = {"weir_findings", "gauge",           \
+		FINDING_##c == 0 ? "Devices that are unlike their class now, " \
+				   "by what they do."                          \
+				 : NULL,                                       \
+		"kind=\"" #name "\""},
+	FINDINGS_TABLE(FINDING_PAIR)
+#undef FINDING_PAIR
 };
 
 static void add_head(

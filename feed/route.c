@@ -7,6 +7,7 @@
 #include "feed/api_devices.h"
 #include "feed/api_events.h"
 #include "feed/api_export.h"
+#include "feed/api_findings.h"
 #include "feed/api_health.h"
 #include "feed/api_openapi.h"
 #include "feed/api_tail.h"
@@ -32,6 +33,7 @@ const struct route ROUTES[] = {
 	{ASK_GET, RIGHT_READ, "/api/v1/classes/{name}/usage", api_class_usage},
 	{ASK_GET, RIGHT_READ, "/api/v1/usage/top", api_usage_top},
 	{ASK_GET, RIGHT_READ, "/api/v1/events", api_events},
+	{ASK_GET, RIGHT_READ, "/api/v1/findings", api_findings},
 	{ASK_GET, RIGHT_READ, "/api/v1/export/usage", api_export_usage},
 	{ASK_GET, RIGHT_READ, "/api/v1/export/events", api_export_events},
 	{ASK_OTHER, RIGHT_NONE, NULL, NULL},

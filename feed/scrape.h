@@ -104,7 +104,8 @@ enum scrape_pair {
 	SCRAPE_EXPIRING_30D,
 	SCRAPE_CLIENTS_HTTP,
 	SCRAPE_CLIENTS_WEBSOCKET,
-	SCRAPE_N_PAIRS
+	SCRAPE_FINDINGS, /* by enum finding_kind, from here on */
+	SCRAPE_N_PAIRS = SCRAPE_FINDINGS + FINDING_KINDS
 };
 
 struct scrape_class {

@@ -37,6 +37,21 @@ static bool before(const void *ctx, uint32_t a, uint32_t b)
 	return a < b;
 }
 
+/* Number I of what a minute has, of these counters. */
+static uint64_t minute_count(const uint64_t *counter, unsigned i)
+{
+	switch (i) {
+	case MINUTE_REFUSED:
+		return meter_count(counter, METER_REFUSED);
+	case MINUTE_CONNECTS:
+		return counter[COUNTER_CONNECTS];
+	case MINUTE_TAKEOVERS:
+		return counter[COUNTER_TAKEOVERS];
+	default:
+		return counter[i];
+	}
+}
+
 /* The slot's minute ends with these counters, and its next one begins. */
 static void mark(struct watch *w, uint32_t slot, const uint64_t *counter)
 {
@@ -46,9 +61,7 @@ static void mark(struct watch *w, uint32_t slot, const uint64_t *counter)
 	uint64_t any = 0;
 
 	for (unsigned i = 0; i < MINUTE_COUNTS; i++) {
-		uint64_t now = i == MINUTE_REFUSED
-				       ? meter_count(counter, METER_REFUSED)
-				       : counter[i];
+		uint64_t now = minute_count(counter, i);
 
 		if (now < then[i])
 			w->went_back = true;

@@ -35,9 +35,11 @@
 #define WATCH_TOP   1000u  /* devices of a ranking, at most */
 
 /* What is known of each device's minute: the counters up to wire_bytes_out,
- * and all that was refused, as one. */
+ * all that was refused, as one, and how often it came. */
 enum {
 	MINUTE_REFUSED = COUNTER_WIRE_BYTES_OUT + 1,
+	MINUTE_CONNECTS,
+	MINUTE_TAKEOVERS,
 	MINUTE_COUNTS,
 };
 _Static_assert(COUNTER_MESSAGES_IN == 0 && COUNTER_WIRE_BYTES_OUT == 10,

@@ -212,6 +212,10 @@ static void model_mark(struct model *m, const struct rig *r)
 				      s->counter[COUNTER_REFUSED_SUBSCRIBES] +
 				      s->counter[COUNTER_REFUSED_DELIVERIES] +
 				      s->counter[COUNTER_REFUSED_CONNECTS];
+			if (k == MINUTE_CONNECTS)
+				now = s->counter[COUNTER_CONNECTS];
+			if (k == MINUTE_TAKEOVERS)
+				now = s->counter[COUNTER_TAKEOVERS];
 			m->minute[i][k] = now - m->mark[i][k];
 			m->mark[i][k] = now;
 		}
