@@ -14,7 +14,7 @@
 #define SPREAD_FINE 16u /* bins from one power of two to the next */
 #define SPREAD_BINS (SPREAD_FINE + 60u * SPREAD_FINE)
 
-struct spread { /* zeroed: nothing yet */
+struct spread {     /* zeroed: nothing yet */
 	uint64_t n; /* amounts */
 	uint32_t bin[SPREAD_BINS];
 };

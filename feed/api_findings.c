@@ -22,7 +22,8 @@ struct findings_ask {
 	char device[DEVICE_ID_MAX + 1], class_name[CLASS_NAME_MAX + 1];
 };
 
-static bool read_args(const struct ask *q, struct findings_ask *x, struct err *e)
+static bool read_args(
+	const struct ask *q, struct findings_ask *x, struct err *e)
 {
 	static const char *const known[] = {"state", "kind", "class", "device"};
 	static const char *const states[] = {"open", "ended", "all"};
@@ -58,8 +59,8 @@ static size_t collect(const struct detector *d, const struct findings_ask *x,
 		if (is_asked(x, &d->open[i]))
 			out[n++] = &d->open[i];
 	}
-	for (uint32_t i = 0; x->state != STATE_OPEN &&
-			     (f = detector_ended(d, i)) != NULL;
+	for (uint32_t i = 0;
+		x->state != STATE_OPEN && (f = detector_ended(d, i)) != NULL;
 		i++) {
 		if (is_asked(x, f))
 			out[n++] = f;

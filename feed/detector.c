@@ -61,8 +61,8 @@ void detector_limits_default(struct detector_limits *l)
 
 /* ----------------------------------------------------------------- open, close */
 
-bool detector_open(const struct detector_limits *limits,
-	struct detector **out, struct err *e)
+bool detector_open(const struct detector_limits *limits, struct detector **out,
+	struct err *e)
 {
 	*out = calloc(1, sizeof(**out));
 	if (*out == NULL)
@@ -149,6 +149,16 @@ static uint64_t amount_of(
 	return sum;
 }
 
+/* It did something in the window: a peer of its class. */
+static bool was_there(const struct detector *d, uint32_t slot)
+{
+	for (unsigned k = 0; k < FINDING_KINDS; k++) {
+		if (amount_of(d, slot, (enum finding_kind)k) != 0)
+			return true;
+	}
+	return false;
+}
+
 static uint64_t times(uint64_t a, uint64_t b)
 {
 	return b != 0 && a > UINT64_MAX / b ? UINT64_MAX : a * b;
@@ -182,8 +192,7 @@ static void compare(const struct detector *d, struct finding *f)
 	f->limit = d->limits->floor[f->kind];
 	f->others = 0;
 	f->median = 0;
-	/* A slot that did nothing in the window is no peer of anybody. */
-	if (c == NULL || amount_of(d, f->slot, FINDING_TRAFFIC) == 0)
+	if (c == NULL || !was_there(d, f->slot))
 		return;
 	f->others = (uint32_t)(c->of[f->kind].n - 1);
 	f->median = c->median[f->kind];
@@ -250,8 +259,8 @@ static void take(const struct watch *w, uint32_t slot,
 {
 	const uint64_t *minute = watch_minute(w, slot);
 
-	out[FINDING_TRAFFIC] = minute[COUNTER_WIRE_BYTES_IN] +
-			       minute[COUNTER_WIRE_BYTES_OUT];
+	out[FINDING_TRAFFIC] =
+		minute[COUNTER_WIRE_BYTES_IN] + minute[COUNTER_WIRE_BYTES_OUT];
 	out[FINDING_REFUSALS] = minute[MINUTE_REFUSED];
 	out[FINDING_CONNECTS] = minute[MINUTE_CONNECTS];
 	out[FINDING_TAKEOVERS] = minute[MINUTE_TAKEOVERS];
@@ -279,7 +288,7 @@ static bool book(struct detector *d, const struct watch *w, uint32_t slot)
 			bucket[(d->bucket - b) % DETECTOR_BUCKETS] = 0;
 		bucket[d->bucket % DETECTOR_BUCKETS] += more[k];
 	}
-	if (amount_of(d, slot, FINDING_TRAFFIC) == 0)
+	if (!was_there(d, slot))
 		return true;
 	if (d->spread[class] == NULL &&
 		(d->spread[class] = calloc(1, sizeof(*d->spread[class]))) ==
@@ -357,8 +366,8 @@ void detector_second(struct detector *d, const struct watch *w)
 
 bool detector_step(struct detector *d, const struct watch *w)
 {
-	uint32_t end = d->n - d->next < WATCH_STEP ? d->n
-						   : d->next + WATCH_STEP;
+	uint32_t end =
+		d->n - d->next < WATCH_STEP ? d->n : d->next + WATCH_STEP;
 
 	if (d->round == DETECTOR_IDLE || d->epoch != w->epoch)
 		return false;

@@ -79,10 +79,10 @@ struct detector {
 	struct finding open[DETECTOR_OPEN_MAX];
 	uint32_t n_open;
 	struct finding ended[DETECTOR_ENDED_MAX]; /* a ring */
-	uint64_t n_ended;  /* there ever were */
-	uint64_t untold;   /* found, and no room to say so, at the last look */
-	int64_t looked_s;  /* the end of the last minute looked at; 0: none */
-	uint32_t minutes;  /* looked at, of the last hour */
+	uint64_t n_ended;                         /* there ever were */
+	uint64_t untold;  /* found, and no room to say so, at the last look */
+	int64_t looked_s; /* the end of the last minute looked at; 0: none */
+	uint32_t minutes; /* looked at, of the last hour */
 	uint32_t open_of[FINDING_KINDS];
 
 	/* The rest is its own. */
@@ -90,10 +90,10 @@ struct detector {
 	struct detector_page *page[WATCH_PAGES];
 	struct class_spread *spread[METER_CLASSES];
 	uint8_t in_bucket[DETECTOR_BUCKETS]; /* minutes */
-	int64_t bucket;    /* which one it is, since 1970 */
-	unsigned stale;    /* buckets that begin with this round */
+	int64_t bucket;                      /* which one it is, since 1970 */
+	unsigned stale; /* buckets that begin with this round */
 	uint32_t epoch, next, n;
-	int64_t minute_s;  /* the start of the round's minute */
+	int64_t minute_s; /* the start of the round's minute */
 	uint64_t missed;
 	enum { DETECTOR_IDLE = 0, DETECTOR_BOOK, DETECTOR_JUDGE } round;
 };

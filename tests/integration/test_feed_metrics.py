@@ -11,7 +11,7 @@ Does every query of the shipped dashboard and every rule run? Can a name in the
 meter inject anything?
 
 Expected: equal numbers; no reset by a restart, one by a fresh meter; a sum
-without a gap; 11 healthy rules; names that no class or device can have under
+without a gap; 12 healthy rules; names that no class or device can have under
 _other, and a page that promtool accepts.
 """
 
@@ -408,7 +408,7 @@ def test_rules_are_evaluated(prometheus):
         rules = [r for g in groups for r in g["rules"]]
         return rules if all(r["health"] == "ok" for r in rules) else None
     rules = eventually("all rules are healthy", evaluated)
-    assert len(rules) == 11
+    assert len(rules) == 12
     # With a broker, a feed and a registry that are well, none of them fires.
     assert {r["name"] for r in rules if r["state"] == "firing"} == set()
     for r in rules:

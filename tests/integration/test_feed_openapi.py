@@ -36,6 +36,7 @@ ASKED = {
                        "00:00Z"],
     "/api/v1/export/usage": ["", "?by=day"],
     "/api/v1/export/events": ["", "?type=connect"],
+    "/api/v1/findings": ["", "?state=all&kind=traffic&class=meter&device=x"],
     "/api/v1/quarantines": ["", "?limit=1"],
     "/api/v1/actions": ["", "?limit=1"],
 }
@@ -64,6 +65,8 @@ WRONG = {
     "/api/v1/events": [(400, "?cursor=x"), (400, "?type=message")],
     "/api/v1/export/usage": [(400, "?cursor=x"), (400, "?by=week")],
     "/api/v1/export/events": [(400, "?cursor=x"), (400, "?limit=1")],
+    "/api/v1/findings": [(400, "?state=new"), (400, "?kind=noise"),
+                         (400, "?class=a/b"), (400, "?device=a%20b")],
     "/api/v1/quarantines": [(400, "?limit=0")],
     "/api/v1/actions": [(400, "?cursor=x")],
     "/api/v1/tail": [(426, ""), (400, "?x=1"), (400, "?counters=1")],

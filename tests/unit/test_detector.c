@@ -200,6 +200,27 @@ static void test_classes_apart(void **state)
 	assert_non_null(open_of(b, "meter-3", FINDING_TRAFFIC));
 }
 
+/* Who is refused at the door has no traffic, and is found all the same; who does
+ * nothing is no peer. */
+static void test_at_the_door(void **state)
+{
+	struct bench *b = *state;
+	uint32_t out = add(b, "out", "meter", 1);
+	uint32_t in = add(b, "in", "meter", 5);
+
+	(void)add(b, "asleep", "meter", 50);
+	minute(b);
+	move(b, in, 4, 1000);
+	count(b, out, COUNTER_REFUSED_CONNECTS, 61);
+	minute(b);
+	assert_int_equal(b->d->n_open, 0);
+	move(b, in + 4, 1, 1000);
+	minute(b);
+	assert_int_equal(b->d->n_open, 1);
+	assert_non_null(open_of(b, "out-0", FINDING_REFUSALS));
+	assert_int_equal(b->d->open[0].others, 5);
+}
+
 /* Where one in ten and more do much, it is no finding that one does. */
 static void test_mixed_class(void **state)
 {
@@ -527,8 +548,7 @@ static void test_random(void **state)
 			assert_int_equal(f->others, n[class_of[i]] - 1);
 			assert_true(f->limit >= most);
 			assert_true(f->limit <= most + most / 16);
-			assert_true(f->last_s < b->r->now_s ||
-				    have[i] > most);
+			assert_true(f->last_s < b->r->now_s || have[i] > most);
 		}
 	}
 	/* It was no test of nothing. */
@@ -542,6 +562,7 @@ int main(void)
 		cmocka_unit_test(test_rules),
 		TEST(test_classes_apart),
 		TEST(test_mixed_class),
+		TEST(test_at_the_door),
 		TEST(test_life),
 		TEST(test_slowly),
 		TEST(test_not_to_and_fro),

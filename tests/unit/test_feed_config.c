@@ -23,6 +23,7 @@ static const char WHOLE[] =
 	"\"history\":{\"minute_s\":60,\"hour_s\":61,\"day_s\":62,"
 	"\"event_s\":63,\"max_bytes\":1048576},"
 	"\"metrics\":{\"top\":0,\"devices\":[\"till-7\",\"till-8\"]},"
+	"\"findings\":{\"factor\":20,\"traffic\":0,\"refusals\":7},"
 	"\"limits\":{\"connections\":9,\"address_connections\":8,"
 	"\"loopback_connections\":7}}";
 
@@ -63,6 +64,10 @@ static void test_whole(void **state)
 	assert_int_equal(c.metrics.top, 0);
 	assert_int_equal(c.metrics.n_devices, 2);
 	assert_string_equal(c.metrics.device[1], "till-8");
+	assert_int_equal(c.findings.factor, 20);
+	assert_int_equal(c.findings.floor[FINDING_TRAFFIC], 0);
+	assert_int_equal(c.findings.floor[FINDING_REFUSALS], 7);
+	assert_int_equal(c.findings.floor[FINDING_TAKEOVERS], 6);
 	assert_int_equal(c.limits.connections, 9);
 	assert_int_equal(c.limits.address_connections, 8);
 	assert_int_equal(c.limits.loopback_connections, 7);
@@ -129,6 +134,9 @@ static const struct {
 		"from 1048576"},
 	{"{\"history\":{\"hour_s\":-1}}", "history.hour_s", "from 60"},
 	{"{\"metrics\":{\"top\":1001}}", "metrics.top", "to 1000"},
+	{"{\"findings\":{\"factor\":1}}", "findings.factor", "from 2"},
+	{"{\"findings\":{\"connects\":-1}}", "findings.connects", "0"},
+	{"{\"findings\":{\"noise\":1}}", "findings.noise", "unknown"},
 	{"{\"metrics\":{\"devices\":[\"a b\"]}}", "metrics.devices[0]",
 		"a device id"},
 	{"{\"metrics\":{\"devices\":[\"a\",\"b\",\"a\"]}}",

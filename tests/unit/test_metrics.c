@@ -30,6 +30,7 @@ static int setup(void **state)
 	/* Without a folder for it: it says so, and goes on. */
 	assert_true(recorder_open(
 		x->r->dir.path, &x->f.config.history, &x->f.recorder, &e));
+	assert_true(detector_open(&x->f.config.findings, &x->f.detector, &e));
 	*state = x;
 	return 0;
 }
@@ -41,6 +42,7 @@ static int teardown(void **state)
 	struct fixture *x = *state;
 	void *rig = x->r;
 
+	detector_close(&x->f.detector);
 	recorder_close(&x->f.recorder);
 	roster_close(&x->f.roster);
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
@@ -265,6 +267,23 @@ static void test_certificates(void **state)
 	answer_free(&a);
 }
 
+static void test_findings(void **state)
+{
+	struct fixture *x = *state;
+	struct answer a;
+
+	/* Nothing was looked at yet. */
+	ask(x, "/metrics", &a);
+	assert_null(strstr(a.body.p, "weir_findings"));
+	answer_free(&a);
+	x->f.detector->looked_s = 1800000000;
+	x->f.detector->open_of[FINDING_REFUSALS] = 3;
+	ask(x, "/metrics", &a);
+	assert_int_equal(value(&a.body, "weir_findings{kind=\"refusals\"}"), 3);
+	assert_int_equal(value(&a.body, "weir_findings{kind=\"traffic\"}"), 0);
+	answer_free(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -274,6 +293,7 @@ int main(void)
 		T(test_few_at_a_time),
 		T(test_refused),
 		T(test_certificates),
+		T(test_findings),
 #undef T
 	};
 
