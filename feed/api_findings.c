@@ -41,6 +41,11 @@ static bool read_args(
 	       args_id(q, "device", x->device, e);
 }
 
+/* One that is told of. */
+struct row {
+	const struct finding *f;
+};
+
 static bool is_asked(const struct findings_ask *x, const struct finding *f)
 {
 	return (x->kind == FINDING_KINDS || x->kind == f->kind) &&
@@ -50,20 +55,20 @@ static bool is_asked(const struct findings_ask *x, const struct finding *f)
 
 /* Into OUT those that are asked for. Returns how many. */
 static size_t collect(const struct detector *d, const struct findings_ask *x,
-	const struct finding *out[static FINDINGS_MAX])
+	struct row out[static FINDINGS_MAX])
 {
 	const struct finding *f;
 	size_t n = 0;
 
 	for (uint32_t i = 0; x->state != STATE_ENDED && i < d->n_open; i++) {
 		if (is_asked(x, &d->open[i]))
-			out[n++] = &d->open[i];
+			out[n++].f = &d->open[i];
 	}
 	for (uint32_t i = 0;
 		x->state != STATE_OPEN && (f = detector_ended(d, i)) != NULL;
 		i++) {
 		if (is_asked(x, f))
-			out[n++] = f;
+			out[n++].f = f;
 	}
 	return n;
 }
@@ -71,8 +76,8 @@ static size_t collect(const struct detector *d, const struct findings_ask *x,
 /* The newest first; of one minute by device, then by kind. */
 static int by_age(const void *a, const void *b)
 {
-	const struct finding *x = *(const struct finding *const *)a;
-	const struct finding *y = *(const struct finding *const *)b;
+	const struct finding *x = ((const struct row *)a)->f;
+	const struct finding *y = ((const struct row *)b)->f;
 	int order;
 
 	if (x->since_s != y->since_s)
@@ -104,7 +109,7 @@ static void add(struct text *t, const struct finding *f)
 
 void api_findings(struct feed *f, const struct ask *q, struct answer *a)
 {
-	const struct finding *found[FINDINGS_MAX];
+	struct row row[FINDINGS_MAX];
 	const struct detector *d = f->detector;
 	struct findings_ask x = {.state = STATE_OPEN};
 	struct text *t = &a->body;
@@ -115,8 +120,8 @@ void api_findings(struct feed *f, const struct ask *q, struct answer *a)
 		answer_err(a, &e);
 		return;
 	}
-	n = collect(d, &x, found);
-	qsort(found, n, sizeof(*found), by_age);
+	n = collect(d, &x, row);
+	qsort(row, n, sizeof(row[0]), by_age);
 	json_open(t, NULL, '{');
 	if (d->looked_s != 0)
 		json_number(t, "looked_s", d->looked_s);
@@ -126,7 +131,7 @@ void api_findings(struct feed *f, const struct ask *q, struct answer *a)
 	json_count(t, "untold", d->untold);
 	json_open(t, "findings", '[');
 	for (size_t i = 0; i < n; i++)
-		add(t, found[i]);
+		add(t, row[i].f);
 	json_close(t, ']');
 	json_close(t, '}');
 	json_line_end(t);

@@ -4,6 +4,7 @@
 #include "core/device.h"
 #include "feed/log.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -104,10 +105,13 @@ void detector_close(struct detector **d)
 
 /* -------------------------------------------------------------------- findings */
 
-static void say(const struct finding *f, const char *what)
+/* A line for each of the first few of a look. */
+static void say(struct detector *d, const struct finding *f, const char *what)
 {
 	struct text t = {0};
 
+	if (d->said++ >= DETECTOR_LINES)
+		return;
 	log_begin(&t, LOG_WARNING, "finding");
 	json_text(&t, "finding", str_from(what));
 	json_text(&t, "kind", str_from(finding_name(f->kind)));
@@ -119,12 +123,22 @@ static void say(const struct finding *f, const char *what)
 	log_end(&t);
 }
 
+static void say_rest(struct detector *d)
+{
+	if (d->said > DETECTOR_LINES)
+		log_say(LOG_WARNING, "finding",
+			"%" PRIu32 " more began or ended; GET "
+			"/api/v1/findings has them",
+			d->said - DETECTOR_LINES);
+	d->said = 0;
+}
+
 static void end_finding(struct detector *d, uint32_t at, int64_t now_s)
 {
 	struct finding *f = &d->open[at];
 
 	f->ended_s = now_s;
-	say(f, "ended");
+	say(d, f, "ended");
 	d->ended[d->n_ended++ % DETECTOR_ENDED_MAX] = *f;
 	d->open_of[f->kind]--;
 	d->open[at] = d->open[--d->n_open];
@@ -234,7 +248,7 @@ static void judge(struct detector *d, const struct watch *w, uint32_t slot,
 	}
 	d->open[d->n_open++] = f;
 	d->open_of[k]++;
-	say(&f, "begins");
+	say(d, &f, "begins");
 }
 
 /* Those that are open, as they are now. */
@@ -328,12 +342,14 @@ static void begin_judging(struct detector *d)
 		if (d->spread[i] != NULL)
 			weigh(d->limits, d->spread[i]);
 	}
+	d->next = 0;
 	d->round = DETECTOR_JUDGE;
 }
 
 static void end_round(struct detector *d)
 {
 	look_again(d);
+	say_rest(d);
 	d->untold = d->missed;
 	d->looked_s = d->minute_s + MINUTE_S;
 	d->minutes = 0;
@@ -342,20 +358,25 @@ static void end_round(struct detector *d)
 	d->round = DETECTOR_IDLE;
 }
 
+static void end_all(struct detector *d)
+{
+	while (d->n_open != 0)
+		end_finding(d, d->n_open - 1, d->minute_s + MINUTE_S);
+	say_rest(d);
+}
+
 /* Half a minute that is booked is worse than none. */
 static void give_up(struct detector *d, const char *why)
 {
 	log_say(LOG_ERROR, "findings", "%s: what was seen is forgotten", why);
-	while (d->n_open != 0)
-		end_finding(d, 0, d->minute_s + MINUTE_S);
+	end_all(d);
 	forget(d);
 }
 
 void detector_second(struct detector *d, const struct watch *w)
 {
 	if (d->epoch != w->epoch) {
-		while (d->n_open != 0)
-			end_finding(d, 0, d->minute_s + MINUTE_S);
+		end_all(d);
 		forget(d);
 		d->epoch = w->epoch;
 	}
@@ -364,37 +385,49 @@ void detector_second(struct detector *d, const struct watch *w)
 		begin_round(d, w);
 }
 
+/* A watch that has begun to write another minute over the round's. */
+static bool is_late(const struct detector *d, const struct watch *w)
+{
+	return w->minute.start_s != d->minute_s ||
+	       (w->marking && watch_busy(w));
+}
+
+static void book_some(struct detector *d, const struct watch *w, uint32_t end)
+{
+	if (is_late(d, w)) {
+		give_up(d, "the processor had no time for a minute's findings");
+		return;
+	}
+	for (; d->next < end; d->next++) {
+		if (book(d, w, d->next))
+			continue;
+		give_up(d, "out of memory");
+		return;
+	}
+	if (d->next == d->n)
+		begin_judging(d);
+}
+
+static void judge_some(struct detector *d, const struct watch *w, uint32_t end)
+{
+	for (; d->next < end; d->next++) {
+		for (unsigned k = 0; k < FINDING_KINDS; k++)
+			judge(d, w, d->next, (enum finding_kind)k);
+	}
+	if (d->next == d->n)
+		end_round(d);
+}
+
 bool detector_step(struct detector *d, const struct watch *w)
 {
 	uint32_t end =
 		d->n - d->next < WATCH_STEP ? d->n : d->next + WATCH_STEP;
 
-	if (d->round == DETECTOR_IDLE || d->epoch != w->epoch)
+	if (d->epoch != w->epoch)
 		return false;
-	/* The watch writes another minute over it. */
-	if (d->round == DETECTOR_BOOK &&
-		(w->minute.start_s != d->minute_s ||
-			(w->marking && watch_busy(w)))) {
-		give_up(d, "the processor had no time for a minute's findings");
-		return false;
-	}
-	for (; d->next < end; d->next++) {
-		if (d->round == DETECTOR_BOOK) {
-			if (book(d, w, d->next))
-				continue;
-			give_up(d, "out of memory");
-			return false;
-		}
-		for (unsigned k = 0; k < FINDING_KINDS; k++)
-			judge(d, w, d->next, (enum finding_kind)k);
-	}
-	if (d->next < d->n)
-		return true;
-	d->next = 0;
-	if (d->round == DETECTOR_BOOK) {
-		begin_judging(d);
-		return true;
-	}
-	end_round(d);
-	return false;
+	if (d->round == DETECTOR_BOOK)
+		book_some(d, w, end);
+	else if (d->round == DETECTOR_JUDGE)
+		judge_some(d, w, end);
+	return d->round != DETECTOR_IDLE;
 }

@@ -29,6 +29,7 @@
 #define DETECTOR_BUCKET_S  600
 #define DETECTOR_OPEN_MAX  256u
 #define DETECTOR_ENDED_MAX 256u /* the newest are kept */
+#define DETECTOR_LINES     16u  /* of the log, a look */
 
 /* X(constant, name, unit, floor, sentence). The floors are what holds when
  * nothing is said: see feed/config.h. */
@@ -95,6 +96,7 @@ struct detector {
 	uint32_t epoch, next, n;
 	int64_t minute_s; /* the start of the round's minute */
 	uint64_t missed;
+	uint32_t said;
 	enum { DETECTOR_IDLE = 0, DETECTOR_BOOK, DETECTOR_JUDGE } round;
 };
 

@@ -498,20 +498,61 @@ static uint64_t limit_of(uint64_t *amount, size_t n, uint64_t floor)
 	return nearly > floor ? nearly : floor;
 }
 
+struct model {
+	uint64_t have[DEVICES], limit[CLASSES];
+	unsigned class_of[DEVICES], n[CLASSES];
+};
+
+static void model_weigh(struct model *m)
+{
+	uint64_t of_class[DEVICES];
+
+	for (unsigned c = 0; c < CLASSES; c++) {
+		size_t k = 0;
+
+		for (unsigned i = 0; i < DEVICES; i++)
+			if (m->class_of[i] == c)
+				of_class[k++] = m->have[i];
+		m->limit[c] = limit_of(of_class, k, MIB);
+	}
+}
+
+/* True when device I is found. */
+static bool check_device(
+	const struct bench *b, const struct model *m, unsigned i)
+{
+	uint64_t most = m->limit[m->class_of[i]];
+	const struct finding *f;
+	char id[16];
+
+	(void)snprintf(id, sizeof(id), "d-%u", i);
+	f = open_of(b, id, FINDING_TRAFFIC);
+	if (m->have[i] > most + most / 16)
+		assert_non_null(f);
+	if (f == NULL)
+		return false;
+	assert_int_equal(f->amount, m->have[i]);
+	assert_int_equal(f->others, m->n[m->class_of[i]] - 1);
+	assert_true(f->limit >= most);
+	assert_true(f->limit <= most + most / 16);
+	assert_true(f->last_s < b->r->now_s || m->have[i] > most);
+	return true;
+}
+
 static void test_random(void **state)
 {
 	static const char *const names[CLASSES] = {"a", "b", "c"};
 	struct bench *b = *state;
 	struct rng r = {.state = 20261126};
-	uint64_t have[DEVICES] = {0}, of_class[DEVICES], limit[CLASSES];
-	unsigned class_of[DEVICES], n[CLASSES] = {0}, found = 0;
+	struct model m = {.n = {0}};
+	unsigned found = 0;
 	char id[16];
 
 	for (unsigned i = 0; i < DEVICES; i++) {
-		class_of[i] = rng_below(&r, CLASSES);
-		n[class_of[i]]++;
+		m.class_of[i] = rng_below(&r, CLASSES);
+		m.n[m.class_of[i]]++;
 		(void)snprintf(id, sizeof(id), "d-%u", i);
-		(void)rig_add(b->r, id, names[class_of[i]]);
+		(void)rig_add(b->r, id, names[m.class_of[i]]);
 	}
 	minute(b);
 	/* Minutes of the first hour: nothing leaves the window. */
@@ -522,34 +563,12 @@ static void test_random(void **state)
 			if (rng_below(&r, 100) == 0)
 				more <<= rng_below(&r, 9);
 			move(b, i, 1, more);
-			have[i] += more;
+			m.have[i] += more;
 		}
 		minute(b);
-		for (unsigned c = 0; c < CLASSES; c++) {
-			size_t k = 0;
-
-			for (unsigned i = 0; i < DEVICES; i++)
-				if (class_of[i] == c)
-					of_class[k++] = have[i];
-			limit[c] = limit_of(of_class, k, MIB);
-		}
-		for (unsigned i = 0; i < DEVICES; i++) {
-			uint64_t most = limit[class_of[i]];
-			const struct finding *f;
-
-			(void)snprintf(id, sizeof(id), "d-%u", i);
-			f = open_of(b, id, FINDING_TRAFFIC);
-			if (have[i] > most + most / 16)
-				assert_non_null(f);
-			if (f == NULL)
-				continue;
-			found++;
-			assert_int_equal(f->amount, have[i]);
-			assert_int_equal(f->others, n[class_of[i]] - 1);
-			assert_true(f->limit >= most);
-			assert_true(f->limit <= most + most / 16);
-			assert_true(f->last_s < b->r->now_s || have[i] > most);
-		}
+		model_weigh(&m);
+		for (unsigned i = 0; i < DEVICES; i++)
+			found += check_device(b, &m, i);
 	}
 	/* It was no test of nothing. */
 	assert_true(found > 20);
