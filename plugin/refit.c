@@ -51,6 +51,10 @@ static void carry_binding(struct guard *g, struct binding *b)
 
 	if (badge == NULL || badge->slot == NULL)
 		return;
+	/* Not asked since a swap of the policy it may still have a class of the
+	 * one before, which is gone. The rest comes when it is asked. */
+	badge->subject.class = policy_class_find(
+		g->policy, str_from(badge->device.class_name));
 	gauge_device(g, badge);
 	if (b->qos2)
 		STORE(badge->slot->qos2, 1);

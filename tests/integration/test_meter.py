@@ -33,6 +33,7 @@ POLICY = policies.changed(
     ledger={"subscribe": ["m/#"]})
 
 SLOTS_AT, SLOT = 0x1000000, 760
+CLASSES_AT, CLASS = 0x110000, 1272
 
 
 @pytest.fixture
@@ -222,6 +223,34 @@ def test_harmed_twice(fleet):
         aside = list(path(fleet).parent.glob("meter.seg.old-*"))
         assert len(aside) == 2
         assert slots(fleet).keys() == {a.id}
+
+
+def class_of(fleet, device):
+    """The class that its slot names, as docs/METER.md lays it out."""
+    at = list(slots(fleet)).index(device.id)
+    with open(path(fleet), "rb") as f:
+        index, = struct.unpack("<I", os.pread(
+            f.fileno(), 4, SLOTS_AT + at * SLOT + 68))
+        name = os.pread(f.fileno(), 64, CLASSES_AT + index * CLASS)
+        return name.rstrip(b"\0").decode()
+
+
+def test_removed_after_a_policy(fleet):
+    """Who is away was last judged by a policy that is gone."""
+    away = fleet.device("sensor")
+    with Broker(fleet) as broker:
+        Client(broker, away, clean=False).connect().close()
+        # A table of classes at another place.
+        more = {f"class-{i}": {"publish": ["x"]} for i in range(300)}
+        fleet.apply({**POLICY, "classes": {**more, **POLICY["classes"]}})
+        broker.await_log(r"in force, classes: 3\d\d")
+        mark = broker.mark()
+        path(fleet).unlink()
+        broker.await_log(r"begun anew; generation 2$", mark)
+        assert class_of(fleet, away) == "sensor"
+        with client(broker, away) as c:
+            publish(c, 1)
+            counted(fleet, away, 1)
 
 
 @pytest.fixture
