@@ -190,28 +190,44 @@ static void day_charge(struct usage *u, uint64_t n, int64_t bucket)
 	u->day_bytes += n;
 }
 
+static void rate_charge(const struct limits *l, struct usage *u,
+	const struct use *use, int64_t now_ns)
+{
+	int64_t *until_ns = &u->spent_until_ns[use->limit];
+	int64_t from = *until_ns > now_ns ? *until_ns : now_ns;
+
+	if (l->max[use->limit] == 0)
+		return;
+	from += cost_ns(use->n, l->max[use->limit], period_ns(use->limit));
+	*until_ns = from - now_ns < DEBT_NS ? from : now_ns + DEBT_NS;
+}
+
 void limit_charge(
 	const struct limits *l, struct usage *u, const struct request *what)
 {
 	struct use uses[2];
 	size_t n = uses_of(what, uses), i;
 
-	for (i = 0; i < n; i++) {
-		enum limit limit = uses[i].limit;
-		int64_t from = u->spent_until_ns[limit] > what->now_ns
-				       ? u->spent_until_ns[limit]
-				       : what->now_ns;
-
-		if (l->max[limit] == 0)
-			continue;
-		from += cost_ns(uses[i].n, l->max[limit], period_ns(limit));
-		u->spent_until_ns[limit] = from - what->now_ns < DEBT_NS
-						   ? from
-						   : what->now_ns + DEBT_NS;
-	}
+	for (i = 0; i < n; i++)
+		rate_charge(l, u, &uses[i], what->now_ns);
 	if (what->action == ACTION_PUBLISH && l->max[LIMIT_BYTES_PER_DAY] != 0)
 		day_charge(
 			u, request_bytes(what), what->now_s / LIMIT_BUCKET_S);
+}
+
+bool limit_more(const struct limits *l, struct usage *u, uint64_t n,
+	const struct request *what)
+{
+	const struct use use = {LIMIT_BYTES_PER_S, n};
+	uint64_t day = l->max[LIMIT_BYTES_PER_DAY];
+	int64_t bucket = what->now_s / LIMIT_BUCKET_S;
+
+	if (day != 0 && day_bytes(u, bucket) + n > day)
+		return false;
+	rate_charge(l, u, &use, what->now_ns);
+	if (day != 0)
+		day_charge(u, n, bucket);
+	return true;
 }
 
 bool limit_refused(const struct limits *l, int64_t *until_ns, int64_t now_ns)

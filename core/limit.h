@@ -114,6 +114,12 @@ enum reason limit_reason(const struct limits *l, const struct usage *u,
 void limit_charge(
 	const struct limits *l, struct usage *u, const struct request *what);
 
+/* Charges N bytes by which a publish that was charged at WHAT's time is longer
+ * than was known. False: the day has no room for them; then nothing is. A rate
+ * lets pass what comes when anything is left, and is paid for after. */
+bool limit_more(const struct limits *l, struct usage *u, uint64_t n,
+	const struct request *what);
+
 /* Charges a refusal to *until_ns, the virtual clock of one connection, zero at
  * first. True when it is more than L lets pass in a second. */
 bool limit_refused(const struct limits *l, int64_t *until_ns, int64_t now_ns);

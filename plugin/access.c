@@ -4,11 +4,8 @@
 #include "io/x509.h"
 #include "plugin/cut.h"
 #include "plugin/judge.h"
-#include "plugin/property.h"
 #include "plugin/record.h"
 #include "plugin/report.h"
-
-#include <stdlib.h>
 
 #define BYPASS_TOLD_MS 60000u
 #define SHARE          "$share/"
@@ -65,7 +62,7 @@ static COLD int deny(struct guard *g, const struct mosquitto *client,
 		       : MOSQ_ERR_ACL_DENIED;
 }
 
-static COLD int deny_bound(struct guard *g, const struct mosquitto *client,
+COLD int access_refuse(struct guard *g, const struct mosquitto *client,
 	struct binding *b, const struct request *what, struct decision why)
 {
 	if (why.verdict == VERDICT_REFUSED)
@@ -170,7 +167,7 @@ static COLD int check_offline(struct guard *g, const struct mosquitto *client,
 		gauge_will(b->badge);
 	if (d.verdict == VERDICT_ALLOWED)
 		return MOSQ_ERR_SUCCESS;
-	return deny_bound(g, client, b, what, d);
+	return access_refuse(g, client, b, what, d);
 }
 
 /* ------------------------------------------------------------------ the checks */
@@ -224,7 +221,7 @@ static COLD int check_rest(struct guard *g,
 		return MOSQ_ERR_SUCCESS;
 	}
 	if (why != NULL)
-		return deny_bound(g, ed->client, b, what, *why);
+		return access_refuse(g, ed->client, b, what, *why);
 	if (b == NULL)
 		return check_unbound(g, ed->client, what);
 	if (b->guest)
@@ -372,100 +369,4 @@ int access_check(struct guard *g, const struct mosquitto_evt_acl_check *ed)
 		publish_remaining(x->topic_len, ed->qos, ed->payloadlen),
 		g->gauge.last);
 	return MOSQ_ERR_SUCCESS;
-}
-
-static int check_response(struct guard *g, const struct mosquitto *client,
-	struct binding *b, const char *topic)
-{
-	struct request what = {
-		.action = ACTION_RECEIVE,
-		.topic = str_from(topic),
-		.now_s = g->now_s,
-	};
-	struct decision d = {VERDICT_REFUSED, REASON_RESPONSE_TOPIC, RULE_NONE};
-
-	if (topic != NULL) {
-		judge_class(g, b->badge);
-		d = decide(g->policy, &b->badge->subject, &what);
-	}
-	if (d.verdict == VERDICT_ALLOWED ||
-		(d.verdict == VERDICT_OBSERVED &&
-			policy_observes(g->policy, b->badge->subject.class)))
-		return MOSQ_ERR_SUCCESS;
-	d.verdict = VERDICT_REFUSED;
-	what.action = ACTION_PUBLISH;
-	d.reason = REASON_RESPONSE_TOPIC;
-	return deny_bound(g, client, b, &what, d);
-}
-
-/* The remaining length of the packet that ED is, with its properties. */
-static uint64_t message_remaining(
-	const struct mosquitto_evt_message *ed, bool v5)
-{
-	uint64_t rest =
-		publish_remaining(strlen(ed->topic), ed->qos, ed->payloadlen);
-	uint64_t n = v5 ? property_bytes(ed->properties) : 0;
-
-	return v5 ? rest + varint_bytes(n) + n : rest;
-}
-
-/*
- * What the properties of a PUBLISH add to it. ACL_CHECK, which does not show
- * them, has just counted the packet as one without.
- */
-static void count_properties(const struct guard *g, const struct binding *b,
-	const struct mosquitto_evt_message *ed)
-{
-	uint64_t without =
-		publish_remaining(strlen(ed->topic), ed->qos, ed->payloadlen);
-	uint64_t more = packet_bytes(message_remaining(ed, true)) -
-			packet_bytes(without + 1);
-
-	count_u64(&b->badge->slot->counter[COUNTER_MQTT_BYTES_IN], more);
-	count_u64(&b->badge->total->counter[COUNTER_MQTT_BYTES_IN], more);
-	count_u64(&g->gauge.last->mqtt_bytes, more);
-}
-
-static COLD int check_properties(
-	struct guard *g, const struct mosquitto_evt_message *ed)
-{
-	struct binding *b = binding_find(&g->bindings, ed->client);
-	bool read;
-	char *topic;
-	int answer;
-
-	/* ACL_CHECK has just let the publish in: the binding is there. */
-	if (b != NULL && b->state == BINDING_GUEST)
-		return MOSQ_ERR_SUCCESS;
-	if (b == NULL || b->state != BINDING_CONNECTED)
-		return MOSQ_ERR_ACL_DENIED;
-	count_properties(g, b, ed);
-	read = property_response_topic(ed->properties, &topic);
-	if (read && topic == NULL)
-		return MOSQ_ERR_SUCCESS;
-	answer = check_response(g, ed->client, b, topic);
-	free(topic);
-	return answer;
-}
-
-int access_message(struct guard *g, const struct mosquitto_evt_message *ed)
-{
-	if (record_is_due(&g->record, ed->client))
-		record_message(g, ed);
-	return ed->properties == NULL ? MOSQ_ERR_SUCCESS
-				      : check_properties(g, ed);
-}
-
-void access_sent(struct guard *g, const struct mosquitto_evt_message *ed)
-{
-	const struct binding *b = binding_find(&g->bindings, ed->client);
-	uint64_t mqtt_bytes;
-
-	if (b == NULL || b->state != BINDING_CONNECTED)
-		return;
-	mqtt_bytes = packet_bytes(message_remaining(ed, b->v5));
-	gauge_add(&b->badge->slot->counter[COUNTER_MESSAGES_SENT],
-		ed->payloadlen, mqtt_bytes);
-	gauge_add(&b->badge->total->counter[COUNTER_MESSAGES_SENT],
-		ed->payloadlen, mqtt_bytes);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ACL_CHECK and MESSAGE: may this device publish, subscribe, receive?
+ * ACL_CHECK: may this device publish, subscribe, receive?
  */
 #ifndef PLUGIN_ACCESS_H
 #define PLUGIN_ACCESS_H
@@ -18,11 +18,9 @@
  */
 int access_check(struct guard *g, const struct mosquitto_evt_acl_check *ed);
 
-/* MESSAGE, after ACL_CHECK allowed the publish: an MQTT 5 Response Topic must
- * be one that the device itself may receive. Not asked for wills. */
-int access_message(struct guard *g, const struct mosquitto_evt_message *ed);
-
-/* MESSAGE_OUT, of Mosquitto 2.1: counts what is sent. */
-void access_sent(struct guard *g, const struct mosquitto_evt_message *ed);
+/* Tells that B's CLIENT was refused, or observed, WHAT; the answer to it. What
+ * is refused may end the connection: plugin/cut.h. */
+int access_refuse(struct guard *g, const struct mosquitto *client,
+	struct binding *b, const struct request *what, struct decision why);
 
 #endif

@@ -247,6 +247,26 @@ struct decision judge_limited(struct guard *g, struct badge *badge,
 	return d;
 }
 
+struct decision judge_more(
+	struct guard *g, struct badge *badge, uint64_t n, struct decision d)
+{
+	struct account *a = ledger_account(
+		&g->ledger, str_from(badge->device.id), g->now_ms);
+	const struct limits *l = policy_class_limits(badge->subject.class);
+	struct request what = {
+		.now_ns = (int64_t)g->now_ms * 1000000, .now_s = g->now_s};
+
+	if (a == NULL || !limit_more(l, &a->usage, n, &what)) {
+		/* Where the whole broker observes, no limit refuses. */
+		if (!policy_observes(g->policy, badge->subject.class))
+			d = (struct decision){
+				VERDICT_REFUSED, REASON_QUOTA, RULE_NONE};
+		return d;
+	}
+	gauge_usage_store(g, badge, &a->usage);
+	return d;
+}
+
 bool judge_file(struct guard *g, struct binding *b)
 {
 	const struct badge *badge = b->badge;

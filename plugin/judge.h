@@ -58,6 +58,14 @@ struct decision judge_connect(
 struct decision judge_limited(struct guard *g, struct badge *badge,
 	struct request *what, const char *client_id);
 
+/*
+ * D, which let a publish of a badge whose class has limits pass: N bytes more
+ * of it have come to light. They are charged, unless the day has no room for
+ * them.
+ */
+struct decision judge_more(
+	struct guard *g, struct badge *badge, uint64_t n, struct decision d);
+
 /* Files B for the second when it must be judged again. False: no memory. */
 MUST bool judge_file(struct guard *g, struct binding *b);
 

@@ -12,6 +12,7 @@
 #include "plugin/admission.h"
 #include "plugin/broker.h"
 #include "plugin/guard.h"
+#include "plugin/message.h"
 #include "plugin/report.h"
 #include "plugin/start.h"
 
@@ -91,13 +92,13 @@ static int on_acl_check(int event, void *data, void *userdata)
 static int on_message(int event, void *data, void *userdata)
 {
 	(void)event;
-	return access_message(userdata, data);
+	return message_check(userdata, data);
 }
 
 static int on_message_out(int event, void *data, void *userdata)
 {
 	(void)event;
-	access_sent(userdata, data);
+	message_sent(userdata, data);
 	return MOSQ_ERR_SUCCESS;
 }
 

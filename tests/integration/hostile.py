@@ -26,6 +26,7 @@ WORST_MS = 2000
 sanitizer; this long means that it was not served."""
 
 ALIAS, RESPONSE_TOPIC, CORRELATION = 0x23, 0x08, 0x09
+USER_PROPERTY = 0x26
 SUBSCRIPTION_ID, AUTH_METHOD, AUTH_DATA = 0x0B, 0x15, 0x16
 AUTH = 15
 

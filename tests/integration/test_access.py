@@ -16,14 +16,11 @@ did: a broker keeps the order of one client's messages to another.
 import pytest
 
 import policies
-from clients import REFUSED, REFUSED_V311, Closed, Message, refused_connect
+from clients import (REFUSED, REFUSED_V311, Closed, Message, refused_connect,
+                     text)
 from harness import VERSION, Broker
 
-ANSWER_TOPIC = b"\x08"
-
-
-def text(s):
-    return len(s).to_bytes(2, "big") + s.encode()
+ANSWER_TOPIC, USER_PROPERTY = b"\x08", b"\x26"
 
 
 @pytest.fixture
@@ -100,6 +97,23 @@ def test_qos0_is_refused_in_silence(broker, meter, backend):
     meter.publish(f"m/{d}/up", "good", qos=0)
     assert backend.until(f"m/{d}/up", b"good") == []
     broker.refused("publish", "no_rule", mark, device=d, qos=0)
+
+
+def test_properties_are_payload(fleet, broker, wire, paho):
+    """They reach whoever receives the message: `max_bytes` is for both."""
+    d = fleet.device("meter")
+    ear = paho(broker, fleet.device("backend"), version=5).connect()
+    ear.listening("m/#")
+    w = wire(broker, d, 5).admitted()
+    small, mark = f"m/{d}/small", broker.mark()
+    for payload, value, code in (("x" * 8, "xx", 0), ("x" * 8, "xxx", REFUSED),
+                                 ("", "x" * 65535, REFUSED), ("x" * 16, None, 0)):
+        props = b"" if value is None else (
+            USER_PROPERTY + text("k") + text(value))
+        assert w.publish(small, payload, props=props) == code, (payload, value)
+    broker.refused("publish", "size", mark, device=d, bytes=17)
+    w.publish(f"m/{d}/up", "last")
+    assert [len(m.payload) for m in ear.until(f"m/{d}/up", b"last")] == [8, 16]
 
 
 def test_response_topic(fleet, broker, wire, paho):

@@ -19,9 +19,11 @@ import time
 import pytest
 
 import policies
-from clients import Message, PUBACK, REFUSED, REFUSED_V311, refused_connect
+from clients import (PUBACK, REFUSED, REFUSED_V311, Message, refused_connect,
+                     text)
 from harness import Broker, Fleet
-from hostile import answers, codes, is_over, pour, publication, subscription
+from hostile import (USER_PROPERTY, answers, codes, is_over, pour, prop,
+                     publication, subscription)
 
 LIMITED = policies.changed(
     rated={"publish": ["m/${device}/up", "m/${device}/will"],
@@ -210,6 +212,25 @@ def test_large_message_is_paid_for_after(fleet, broker, wire):
     mark = broker.mark()
     assert w.publish(f"m/{d}/up", b"x") == REFUSED
     broker.refused("publish", "rate", mark, device=d)
+
+
+def test_properties_are_bytes(fleet, broker, wire):
+    """What MQTT 5 sends beside the payload reaches whoever receives it, so it
+    counts as the payload does."""
+    d, e = fleet.device("daily"), fleet.device("bytes")
+    hidden = prop(USER_PROPERTY, text("k") + text("x" * 900))
+    w = wire(broker, d, 5).admitted()
+    mark = broker.mark()
+    assert w.publish(f"m/{d}/up", b"", props=hidden) == 0
+    assert w.publish(f"m/{d}/up", b"", props=hidden) == REFUSED
+    broker.refused("publish", "quota", mark, device=d)
+    # what was refused has not used the day up
+    assert w.publish(f"m/{d}/up", b"") == 0
+    w = wire(broker, e, 5).admitted()
+    mark = broker.mark()
+    assert w.publish(f"m/{e}/up", b"", props=hidden) == 0
+    assert w.publish(f"m/{e}/up", b"") == REFUSED
+    broker.refused("publish", "rate", mark, device=e)
 
 
 def test_connects(fleet, broker, wire, version):

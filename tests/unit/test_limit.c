@@ -252,6 +252,36 @@ static void test_day_backwards(void **state)
 	assert_int_equal(ask(&l, &u, &what), REASON_ALLOWED);
 }
 
+/* A publish that turns out to be longer costs what it would have cost at once;
+ * but for a day that it would exceed, which is then as it was. */
+static void test_more(void **state)
+{
+	struct limits l = {
+		{[LIMIT_BYTES_PER_S] = 100, [LIMIT_BYTES_PER_DAY] = 1000}};
+	struct usage u = {{0}, 0, 0, {0}, NULL, 0}, at_once = u;
+	struct request what = publish(0, 1700000000 * SECOND), all = what;
+	uint64_t part = request_bytes(&what);
+
+	(void)state;
+	all.payload_len = 300;
+	assert_int_equal(ask(&l, &at_once, &all), REASON_ALLOWED);
+	assert_int_equal(ask(&l, &u, &what), REASON_ALLOWED);
+	assert_true(limit_more(&l, &u, request_bytes(&all) - part, &what));
+	assert_memory_equal(&u, &at_once, sizeof(u));
+	/* it is paid for by waiting, not refused */
+	assert_int_equal(ask(&l, &u, &what), REASON_RATE);
+	at_once = u;
+	assert_false(limit_more(&l, &u, 1000 - request_bytes(&all) + 1, &what));
+	assert_memory_equal(&u, &at_once, sizeof(u));
+	assert_true(limit_more(&l, &u, 1000 - request_bytes(&all), &what));
+	assert_false(limit_more(&l, &u, 1, &what));
+	/* nothing of it counts where neither is limited */
+	l = (struct limits){{[LIMIT_MESSAGES_PER_S] = 1}};
+	at_once = u;
+	assert_true(limit_more(&l, &u, UINT32_MAX, &what));
+	assert_memory_equal(&u, &at_once, sizeof(u));
+}
+
 static void test_refusals(void **state)
 {
 	struct limits none = {0}, l = {{[LIMIT_REFUSALS_PER_S] = 20}};
@@ -457,6 +487,7 @@ int main(void)
 		cmocka_unit_test(test_day),
 		cmocka_unit_test(test_day_backwards),
 		cmocka_unit_test(test_subscriptions),
+		cmocka_unit_test(test_more),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_decide_limits),
 		cmocka_unit_test(test_observe),
