@@ -219,10 +219,17 @@ bool bundle_publish(struct bundle *b, struct err *e)
 	if (b->name == NULL)
 		return true;
 	done = name_give(b->name_new, b->name, e);
-	b->next++;
 	/* Where it got no name it stays .new, and the next run gives it. */
-	forget_names(b);
+	bundle_leave(b);
 	return done;
+}
+
+void bundle_leave(struct bundle *b)
+{
+	if (b->name == NULL)
+		return;
+	b->next++;
+	forget_names(b);
 }
 
 /* ------------------------------------------------------------------- folder */

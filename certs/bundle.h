@@ -55,6 +55,9 @@ MUST bool bundle_add(struct bundle *b, struct str line, struct err *e);
 MUST bool bundle_sync(struct bundle *b, struct err *e);
 /* Step 3. */
 MUST bool bundle_publish(struct bundle *b, struct err *e);
+/* Instead of it, when it is not known whether step 2 was done: what was made
+ * durable stays .new, and the next bundle_open tells. */
+void bundle_leave(struct bundle *b);
 /* Instead of it: removes what was added since. */
 void bundle_drop(struct bundle *b);
 

@@ -137,6 +137,9 @@ bool batch_close(const struct batch_end *end, struct batch *b, struct err *e)
 {
 	if (enroll(end, b, e))
 		return publish(end, b, e);
-	batch_drop(end, b);
+	if (!registry_in_doubt(end->r))
+		batch_drop(end, b);
+	else if (end->bundle != NULL)
+		bundle_leave(end->bundle);
 	return false;
 }

@@ -42,7 +42,8 @@ struct batch_end {
  * Makes what was issued (certs/bulk.h) durable, registers it in one change, and
  * gives it its names. An item that cannot be registered is not done, and its e
  * says why. False: ERR_ENVIRONMENT, nothing of it is registered, and nothing is
- * left; or, with ERR_CONFLICT, a name was taken at the very end.
+ * left, unless registry_in_doubt(): then all is left under its .new names; or,
+ * with ERR_CONFLICT, a name was taken at the very end.
  */
 MUST bool batch_close(
 	const struct batch_end *end, struct batch *b, struct err *e);

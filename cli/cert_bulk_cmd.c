@@ -414,6 +414,11 @@ bool run_cert_bulk(struct cli *c, struct err *e)
 			print_note("%" PRIu64 " certificates are issued and "
 				   "registered; the same command goes on",
 				b->issued);
+		if (!done && registry_in_doubt(b->end.r))
+			print_note("what was made last stays in %s under .new "
+				   "names: the same command finds out whether "
+				   "it is registered",
+				b->end.dir);
 	}
 	if (done) {
 		print_result(b);

@@ -5,10 +5,11 @@
  * Order: the registration is written in an open transaction, which checks all
  * there is to check; then the files appear, whole or not at all; then the
  * transaction commits. So a failure of any step leaves neither file nor
- * registration (the files of a failed commit are removed again). Only a crash
- * in the instant between leaves files that are not registered: they let nobody
- * in, and the next cert issue names them instead of overwriting them. The
- * other order could leave a registered certificate whose key never was.
+ * registration (the files of a failed commit are removed again, unless it may
+ * have been committed all the same). Only a crash in the instant between leaves
+ * files that are not registered: they let nobody in, and the next cert issue
+ * names them instead of overwriting them. The other order could leave a
+ * registered certificate whose key never was.
  */
 #include "certs/chain.h"
 #include "certs/issue.h"
@@ -104,6 +105,25 @@ static bool commit(struct issuing *i, struct err *e)
 	return registry_commit(i->r, &seq, e);
 }
 
+/* The files CERT and KEY (NULL: none) become those of a registered certificate,
+ * or go. */
+static bool commit_files(
+	struct issuing *i, const char *cert, const char *key, struct err *e)
+{
+	if (commit(i, e))
+		return true;
+	if (registry_in_doubt(i->r)) {
+		print_note("%s is kept%s: weir cert show tells whether it is "
+			   "registered, weir cert add registers it",
+			cert, key != NULL ? ", and its key" : "");
+		return false;
+	}
+	(void)unlink(cert);
+	if (key != NULL)
+		(void)unlink(key);
+	return false;
+}
+
 static void warn_left_out(const struct cli *c, const struct issuing *i)
 {
 	int kind;
@@ -162,11 +182,7 @@ static bool save_pair(struct issuing *i, const char *dir, struct err *e)
 		(void)err_set(e, ERR_ENVIRONMENT, "out of memory");
 	} else if (dir_make(dir, e) &&
 		   pem_pair_save(dir, i->device.id, i->key, i->cert, e)) {
-		ok = commit(i, e);
-		if (!ok) {
-			(void)unlink(cert);
-			(void)unlink(key);
-		}
+		ok = commit_files(i, cert, key, e);
 	}
 	free(cert);
 	free(key);
@@ -211,12 +227,9 @@ static bool hand_out(struct cli *c, struct issuing *i, struct err *e)
 	size_t len;
 
 	if (out != NULL && strcmp(out, "-") != 0) {
-		if (!pem_cert_save(out, i->cert, e))
+		if (!pem_cert_save(out, i->cert, e) ||
+			!commit_files(i, out, NULL, e))
 			return false;
-		if (!commit(i, e)) {
-			(void)unlink(out);
-			return false;
-		}
 		print_result(c, i, out, NULL, NULL);
 		return true;
 	}

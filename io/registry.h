@@ -191,6 +191,10 @@ MUST bool registry_begin(
  * revision. */
 MUST bool registry_commit(
 	struct registry *r, int64_t *change_seq, struct err *e);
+/* After a commit that failed: true when the change may be in the registry all
+ * the same, as with an I/O error at its very end. The message says so. What
+ * belongs to it (keys above all) must then stay. NULL is fine: false. */
+bool registry_in_doubt(const struct registry *r);
 void registry_rollback(struct registry *r);
 
 /* Inserts D (id, class_name, sim, attrs, observe; status active).

@@ -141,9 +141,10 @@ struct registry {
 	sqlite3_stmt *st[STMT_COUNT];
 	/* The transaction: from registry_begin to commit or rollback. */
 	bool in_tx;
-	bool wrote;  /* something is to be committed */
-	bool failed; /* a write failed: only a rollback is left */
-	bool bulk;   /* no entry in the audit for each write */
+	bool wrote;    /* something is to be committed */
+	bool failed;   /* a write failed: only a rollback is left */
+	bool bulk;     /* no entry in the audit for each write */
+	bool in_doubt; /* registry_in_doubt */
 	bool bulk_wrote;
 	char actor[REGISTRY_ACTOR_MAX + 1];
 	int64_t now_s, revision, change_seq;

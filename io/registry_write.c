@@ -103,6 +103,7 @@ static bool tx_open(
 	r->wrote = false;
 	r->failed = false;
 	r->bulk = false;
+	r->in_doubt = false;
 	memcpy(r->actor, who.p, who.n + 1);
 	r->now_s = now_s;
 	r->change_seq = 0;
@@ -144,6 +145,32 @@ void registry_rollback(struct registry *r)
 	r->in_tx = false;
 }
 
+/*
+ * A COMMIT that failed. Where SQLite has given the change up (it keeps one open
+ * that nothing was written of), all of it may be in the log: whoever opens the
+ * registry next then finds it whole, for a log is believed by what it holds,
+ * not by what its disk said. A full disk had no room for its end.
+ */
+static void note_doubt(struct registry *r, struct err *e)
+{
+	struct err why;
+
+	r->in_doubt = sqlite3_get_autocommit(r->db) != 0 &&
+		      (sqlite3_errcode(r->db) & 0xff) != SQLITE_FULL;
+	if (!r->in_doubt || e == NULL)
+		return;
+	why = *e;
+	(void)err_set(e, why.code,
+		"it is not known whether the change is committed; see weir "
+		"audit list: %s",
+		why.msg);
+}
+
+bool registry_in_doubt(const struct registry *r)
+{
+	return r != NULL && r->in_doubt;
+}
+
 bool registry_commit(struct registry *r, int64_t *change_seq, struct err *e)
 {
 	char revision[32];
@@ -155,7 +182,11 @@ bool registry_commit(struct registry *r, int64_t *change_seq, struct err *e)
 		ok = reg_meta_put(r, "revision", revision, e) &&
 		     reg_audit_head_put(r, e);
 	}
-	if (!ok || !reg_run(r, STMT_COMMIT, NO_VALS, e)) {
+	if (ok && !reg_run(r, STMT_COMMIT, NO_VALS, e)) {
+		note_doubt(r, e);
+		ok = false;
+	}
+	if (!ok) {
 		registry_rollback(r);
 		return false;
 	}

@@ -8,7 +8,9 @@ before, or what it was to become: does it open, is its audit whole, is nothing
 half done?
 
 Expected: status 3 and a message that names the disk or the file; after a kill
-the same command can be given again. Two at once both do their work.
+the same command can be given again. Two at once both do their work. Where the
+disk fails at the very end of a change, which may be in the registry then, no
+key of it is lost.
 
 A disk of its own (tmpfs, 2 MB) is filled to the last byte, and mounted
 read-only. WEIR_KILLS sets how often each command is killed (20 / 4 here).
@@ -19,6 +21,7 @@ import contextlib
 import functools
 import json
 import os
+import pathlib
 import random
 import shutil
 import sqlite3
@@ -29,10 +32,11 @@ import threading
 import pytest
 
 import policies
-from cli_support import EXAMPLE, WEIR, make
+from cli_support import EXAMPLE, WEIR, make, openssl
 from clients import Wire
 from harness import Broker, Device, Fleet
 
+SANITIZED = b"__asan_init" in pathlib.Path(WEIR).read_bytes()
 KILLS = max(1, int(os.environ.get("WEIR_KILLS", "20")) // 4)
 SEED = int(os.environ.get("WEIR_SEED", random.SystemRandom().randrange(2**32)))
 
@@ -314,3 +318,115 @@ def test_two_at_once(tmp_path, name):
         # Restored over it, or it over the restored: either may come last.
         assert w.json("device", "show", "beside")["id"] == "beside"
         assert w.revision() > revision
+
+
+def failing(w, faults, *args):
+    """weir ARGS, whose registry's log has FAULTS."""
+    log = w.folder / "state" / "registry.db-wal"
+    inject = [x for f in faults for x in ("-e", f"inject={f}")]
+    return subprocess.run(
+        ["strace", "-f", "-qq", "-o", "/dev/null", "-P", log, *inject, WEIR,
+         *args],
+        env=w.environment(), cwd=w.folder, capture_output=True, check=False,
+        timeout=120)
+
+
+ONCE = ["fdatasync:error=EIO:when=2"]
+"""The first sync of a change is that of the log's head, the second of it all."""
+FROM_THEN_ON = ["fdatasync:error=EIO:when=2+", "ftruncate:error=EIO"]
+
+
+@pytest.fixture(params=[ONCE, FROM_THEN_ON], ids=["once", "from-then-on"])
+def doubt(tmp_path, request):
+    """A disk that is well again at once, so that weir's end drops the change
+    from the log; or is not, so that whoever comes next finds it. Either way
+    weir cannot know."""
+    if SANITIZED:
+        pytest.skip("LeakSanitizer cannot look while strace does")
+    w = make(tmp_path)
+    w.ok("ca", "init")
+
+    def run(*args):
+        done = failing(w, request.param, *args)
+        text = done.stderr.decode()
+        assert done.returncode == 3, (done.stdout, text)
+        assert "it is not known whether the change is committed" in text, text
+        assert "registry.db: disk I/O error" in text, text
+        return text
+
+    w.doubt, w.committed = run, request.param is FROM_THEN_ON
+    return w
+
+
+def same_key(crt, key):
+    assert openssl("x509", "-in", crt, "-noout", "-pubkey") == openssl(
+        "pkey", "-in", key, "-pubout")
+
+
+@pytest.mark.parametrize("form", [(), ("--bundle",)], ids=["files", "bundle"])
+def test_bulk_in_doubt(doubt, form):
+    """All keys stay, under .new; the same command sorts it out."""
+    w, n = doubt, 600
+    (w.folder / "m.csv").write_text("id,class\n" + "".join(
+        f"bulk-{i},meter\n" for i in range(n)))
+    bulk = ("cert", "bulk", "m.csv", "--out", "out", "--jobs", "1", *form)
+    text = w.doubt(*bulk)
+    assert "stays in out under .new names" in text
+    out = w.folder / "out"
+    made = len(w.lines("cert", "list"))  # one batch, or none
+    assert (made > 0) == w.committed
+    assert list(out.glob("*.new"))
+    if not form and made:
+        assert len(list(out.glob("*.key.new"))) == made
+    whole(w)
+    done = w.json(*bulk)
+    assert (done["issued"], done["done_before"], done["failed"]) == (
+        n - made, made, 0)
+    assert not list(out.glob("*.new"))
+    assert len(w.lines("cert", "list")) == n
+    if not form:
+        for i in range(0, n, 50):
+            same_key(out / f"bulk-{i}.crt", out / f"bulk-{i}.key")
+    else:
+        lines = [json.loads(x) for f in out.glob("bundle-*.jsonl")
+                 for x in f.read_text().splitlines()]
+        assert sorted(x["id"] for x in lines) == sorted(
+            f"bulk-{i}" for i in range(n))
+        for x in lines[::50]:
+            (w.folder / "x.crt").write_text(x["certificate"])
+            (w.folder / "x.key").write_text(x["key"])
+            same_key(w.folder / "x.crt", w.folder / "x.key")
+            assert w.json("cert", "show", "x.crt")["credential"]["device_id"] \
+                == x["id"]
+    whole(w)
+
+
+@pytest.mark.parametrize("name", ["issue", "sign"])
+def test_certificate_in_doubt(doubt, name):
+    """The files stay; weir cert show tells, and cert add registers them."""
+    w = doubt
+    if name == "issue":
+        args, crt = ("--out", "new"), "new/meter-13.crt"
+    else:
+        openssl("req", "-new", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=x",
+                "-keyout", w.folder / "m.key", "-out", w.folder / "m.csr")
+        args, crt = ("--csr", "m.csr", "--out", "m.crt"), "m.crt"
+    text = w.doubt("cert", name, "meter-13", *args)
+    assert f"{crt} is kept" in text and "weir cert show" in text
+    same_key(w.folder / crt, (w.folder / crt).with_suffix(".key"))
+    credential = w.json("cert", "show", crt)["credential"]
+    if w.committed:
+        assert credential["device_id"] == "meter-13"
+    else:
+        assert credential is None
+        w.ok("cert", "add", "meter-13", "--cert", crt)
+    whole(w)
+
+
+def test_other_changes_in_doubt(doubt):
+    w = doubt
+    w.doubt("suspend", "meter-13")
+    assert w.json("device", "show", "meter-13")["status"] == (
+        "suspended" if w.committed else "active")
+    whole(w)
+
