@@ -8,6 +8,7 @@
 #include "cli/help.h"
 #include "cli/help_forms.h"
 #include "cli/output.h"
+#include "cli/screen.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -189,8 +190,10 @@ static void cut_short(int sig)
 	static const char text[] =
 		"weir: a file was cut short while it was read; run the command "
 		"again, and see weir status\n";
-	ssize_t n = write(STDERR_FILENO, text, sizeof(text) - 1);
+	ssize_t n;
 
+	screen_abandon();
+	n = write(STDERR_FILENO, text, sizeof(text) - 1);
 	(void)sig;
 	(void)n; /* nothing more can be said */
 	_exit(3);

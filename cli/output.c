@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/output.h"
 
+#include "cli/screen.h"
+
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +12,7 @@ static void no_memory(void) __attribute__((noreturn));
 
 static void no_memory(void)
 {
+	screen_abandon();
 	(void)fputs("weir: out of memory\n", stderr);
 	_Exit(3);
 }

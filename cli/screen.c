@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -19,6 +20,9 @@
 #define HOME  "\x1b[H"
 #define EOL   "\x1b[K\r\n"
 #define REST  "\x1b[J"
+
+/* For screen_abandon: a handler of signals has no argument of its own. */
+static _Atomic(const struct screen *) taken;
 
 bool screen_possible(void)
 {
@@ -63,6 +67,14 @@ static void give(const struct screen *s)
 	(void)tcsetattr(STDIN_FILENO, TCSADRAIN, &s->before);
 }
 
+void screen_abandon(void)
+{
+	const struct screen *s = atomic_load(&taken);
+
+	if (s != NULL)
+		give(s);
+}
+
 static void signals_of(sigset_t *set)
 {
 	static const int signals[] = {
@@ -89,6 +101,7 @@ bool screen_open(struct screen *s, struct err *e)
 			(void)close(s->signals);
 		return false;
 	}
+	atomic_store(&taken, s);
 	if (take(s))
 		return true;
 	(void)err_set(e, ERR_ENVIRONMENT, "the terminal: %s",
@@ -100,6 +113,7 @@ bool screen_open(struct screen *s, struct err *e)
 void screen_close(struct screen *s)
 {
 	give(s);
+	atomic_store(&taken, NULL);
 	(void)close(s->signals);
 	(void)pthread_sigmask(SIG_SETMASK, &s->before_signals, NULL);
 }

@@ -34,6 +34,10 @@ MUST bool screen_open(struct screen *s, struct err *e);
 /* Gives the terminal back. */
 void screen_close(struct screen *s);
 
+/* Gives the terminal back where one is taken, for a process that ends here and
+ * now. Fine in a signal's handler. */
+void screen_abandon(void);
+
 /* After screen_close: a screen that a signal ended ends the process by it, as
  * the shell expects. */
 void screen_die(const struct screen *s);

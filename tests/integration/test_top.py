@@ -347,6 +347,17 @@ def test_signals_give_the_terminal_back(own_fleet, top, sig):
     assert t.p.stderr.read() == b""
 
 
+def test_cut_while_it_is_read(own_fleet, top):
+    """The kernel says so by a signal: the terminal comes back, then a message
+    on it."""
+    t = top(own_fleet)
+    t.shows("has not run with this state directory")
+    t.p.send_signal(signal.SIGBUS)
+    assert t.ended() == 3
+    assert t.given_back()
+    assert b"cut short while it was read" in t.p.stderr.read()
+
+
 def test_ctrl_c(own_fleet, top):
     t = top(own_fleet)
     t.shows("weir top")
