@@ -56,16 +56,19 @@ static bool standard_files(void)
 	return true;
 }
 
-/* Output that did not arrive is a failure, even if the work is done. */
-static int finish(int status)
+/* Output that did not arrive is a failure, even if the work is DONE: then it
+ * must not be taken for one that changed nothing. */
+static int finish(int status, bool done)
 {
 	char text[ERRNO_TEXT];
 
 	errno = 0;
 	if (fflush(stdout) == 0 && output_ok())
 		return status;
-	print_note("standard output: %s; the output is not complete",
-		errno != 0 ? errno_text(errno, text) : "a write failed");
+	print_note("standard output: %s; the output is not complete%s",
+		errno != 0 ? errno_text(errno, text) : "a write failed",
+		done ? "; if the command changes anything, it is committed"
+		     : "");
 	return 3;
 }
 
@@ -222,5 +225,5 @@ int main(int argc, char **argv)
 	if (!done)
 		print_error(&e);
 	args_fini(&a);
-	return finish(done ? (answer_no ? 1 : 0) : cli_status(e.code));
+	return finish(done ? (answer_no ? 1 : 0) : cli_status(e.code), done);
 }

@@ -14,12 +14,24 @@ static void unknown(const struct explained *x, char out[static REMEDY_MAX])
 			x->id.n < 64 ? (int)x->id.n : 64, x->id.p);
 }
 
+static void retired(const struct explained *x, char out[static REMEDY_MAX])
+{
+	(void)snprintf(out, REMEDY_MAX,
+		"%s is retired, which is for ever; what is to connect in its "
+		"place is a device of another id",
+		x->asked->device.id);
+}
+
 static void new_certificate(
 	const struct explained *x, char out[static REMEDY_MAX])
 {
 	const struct asked *a = x->asked;
 	char from[TIME_TEXT], to[TIME_TEXT];
 
+	if (a->device.status == DEVICE_RETIRED) {
+		retired(x, out);
+		return;
+	}
 	if (!a->registered) {
 		(void)snprintf(out, REMEDY_MAX,
 			"no certificate is registered for it: weir cert issue "
@@ -136,6 +148,7 @@ bool remedy_text(const struct explained *x, char out[static REMEDY_MAX])
 		[REASON_CERTIFICATE_REVOKED] = new_certificate,
 		[REASON_CERTIFICATE_EXPIRED] = new_certificate,
 		[REASON_DEVICE_SUSPENDED] = status,
+		[REASON_DEVICE_RETIRED] = retired,
 		[REASON_QUARANTINED] = status,
 		[REASON_CLASS_UNKNOWN] = class_unknown,
 		[REASON_CLIENT_ID_MISMATCH] = client_ids,

@@ -262,8 +262,8 @@ void wait_json(cJSON *o, const struct wait_result *w)
 	json_int(wait, "waited_ms", w->waited_ms);
 	if (w->end == WAIT_REFUSED)
 		json_str(wait, "error", w->error);
-	if (w->end == WAIT_APPLIED)
-		json_int(wait, "unknown", (int64_t)missed(w));
+	json_int(wait, "unknown",
+		w->end == WAIT_APPLIED ? (int64_t)missed(w) : 0);
 	closed = json_array(wait, "closed");
 	for (size_t i = 0; i < w->n; i++) {
 		const struct wait_closed *ch = &w->changes[i];

@@ -173,6 +173,15 @@ def test_output_that_cannot_be_written(weir):
         weir.fails(3, "audit", "list", stdout=pipe, says="standard output")
 
 
+def test_a_change_whose_output_is_lost_is_said_to_be_committed(weir):
+    weir.ok("device", "add", "a", "--class", "c")
+    with open("/dev/full", "wb") as full:
+        weir.fails(3, "suspend", "a", stdout=full, says="it is committed")
+        assert weir.json("device", "show", "a")["status"] == "suspended"
+        text = weir.fails(1, "suspend", "nobody", stdout=full)
+    assert "committed" not in text
+
+
 def test_closed_output_does_not_reach_the_registry(weir):
     """With descriptor 1 closed, no file of ours may take its number."""
     before = weir.revision()
@@ -647,6 +656,7 @@ def test_wait_without_a_broker(weir):
     b.stop()
     done = weir.json("release", "d1", "--wait", "5s")
     assert done["wait"]["state"] == "no_broker"
+    assert done["wait"]["unknown"] == 0
     assert "wait" not in weir.json("suspend", "d1")
 
 

@@ -146,6 +146,24 @@ def test_connect(weir):
     assert done["reason"] == "malformed"
 
 
+def test_retired_has_no_remedy_by_certificate(weir):
+    weir.ok("retire", "till-7")
+    done = ask(weir, "till-7", "connect")
+    assert done["reason"] == "no_certificate"
+    assert "for ever" in done["remedy"]
+    assert "cert issue" not in done["remedy"]
+    weir.ok("ca", "init")
+    weir.ok("cert", "issue", "till-8")
+    weir.ok("retire", "till-8")
+    done = ask(weir, "till-8", "connect")
+    assert done["reason"] == "device_retired"
+    assert "for ever" in done["remedy"]
+    weir.ok("cert", "revoke", "till-8")
+    done = ask(weir, "till-8", "connect")
+    assert done["reason"] == "certificate_revoked"
+    assert "cert issue" not in done["remedy"]
+
+
 def test_status_and_class(weir):
     weir.ok("ca", "init")
     weir.ok("cert", "issue", "till-7")
