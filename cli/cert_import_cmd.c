@@ -33,7 +33,7 @@ struct importing {
 static bool note_error(struct importing *i, const struct err *e)
 {
 	if (i->n_errors++ != 0)
-		print_error(&i->last);
+		print_err(&i->last);
 	i->last = *e;
 	return e->code != ERR_ENVIRONMENT && i->n_errors < ERRS_MAX;
 }

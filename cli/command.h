@@ -37,7 +37,7 @@ struct cli {
 /*
  * One command. run() returns true when it did its work, false with *e filled
  * otherwise; main() prints *e and exits with cli_status(). A command that has
- * several errors prints all but the last with print_error().
+ * several errors prints all but the last with print_err().
  */
 struct command {
 	const char *name;    /* "init", "device add"; NULL ends a table */

@@ -87,7 +87,7 @@ static bool note_error(struct import *i, const struct err *e)
 {
 	progress_clear(&i->progress);
 	if (i->n_errors++ != 0)
-		print_error(&i->last);
+		print_err(&i->last);
 	i->last = *e;
 	return e->code != ERR_ENVIRONMENT && i->n_errors < ERRS_MAX;
 }

@@ -218,12 +218,12 @@ int main(int argc, char **argv)
 		signal(SIGBUS, cut_short) == SIG_ERR)
 		return 3;
 	if (!args_init(&a, argc, argv, CLI_OPTIONS, &e)) {
-		print_error(&e);
+		print_err(&e);
 		return 3;
 	}
 	done = dispatch(&a, &answer_no, &e);
 	if (!done)
-		print_error(&e);
+		print_err(&e);
 	args_fini(&a);
 	return finish(done ? (answer_no ? 1 : 0) : cli_status(e.code), done);
 }

@@ -133,7 +133,7 @@ void print_text(FILE *out, const char *text)
 	free(s);
 }
 
-void print_error(const struct err *e)
+void print_err(const struct err *e)
 {
 	(void)fputs("weir: ", stderr);
 	print_text(stderr, e->place);

@@ -30,7 +30,7 @@ FILE *need_stream(char **text, size_t *len);
 void need_stream_end(FILE *stream);
 
 /* `weir: place: msg` on standard error; line and column follow the place. */
-void print_error(const struct err *e);
+void print_err(const struct err *e);
 /* `weir: …` on standard error: a note or a warning, not a failure. */
 void print_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

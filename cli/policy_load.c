@@ -31,7 +31,7 @@ bool policy_errors(const char *name, struct errs *errs, struct err *e)
 	for (i = 0; i < errs->n; i++)
 		place_in(name, &errs->e[i]);
 	for (i = 0; i + 1 < errs->n; i++)
-		print_error(&errs->e[i]);
+		print_err(&errs->e[i]);
 	if (errs->more)
 		print_note("%s: there are more errors than these %d", name,
 			ERRS_MAX);

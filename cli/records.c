@@ -138,7 +138,7 @@ void warn_unless_class(struct registry *r, const char *class_name)
 	bool found = false;
 
 	if (!registry_policy(r, 0, &row, &found, &e)) {
-		print_error(&e);
+		print_err(&e);
 		return;
 	}
 	if (!found || !policy_json_parse((struct str){row.text, row.text_len},

@@ -7,10 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 
-/* cli/output.h has a function of that name too. */
-#define print_error cmocka_print_error
 #include <cmocka.h>
-#undef print_error
 
 #include "cli/meter_class.h"
 #include "cli/meter_view.h"

@@ -7,10 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 
-/* cli/output.h has a function of that name too. */
-#define print_error cmocka_print_error
 #include <cmocka.h>
-#undef print_error
 
 #include "cli/usage_history.h"
 #include "io/meter_device.h"
@@ -43,8 +40,8 @@ static void ask(struct history_fixture *f, int64_t now_s, char out[static SIZE])
 {
 	static char words[][16] = {"weir", "usage", "m-1", "--since", "1h"};
 	static const struct opt none[] = {{NULL, '\0', OPT_FLAG, NULL, NULL}};
-	static const struct opt own[] = {
-		{"since", '\0', OPT_VALUE, "T", ""}, none[0]};
+	static const struct opt own[] = {{"since", '\0', OPT_VALUE, "T", ""},
+		{NULL, '\0', OPT_FLAG, NULL, NULL}};
 	char *argv[] = {words[0], words[1], words[2], words[3], words[4], NULL};
 	struct args a;
 	struct cli c = {.args = &a, .now_s = now_s, .json = true};
