@@ -46,14 +46,21 @@ static bool put_common(
 }
 
 /* True when A and B differ in one level only, which *pattern then has as `+`
- * (in OUT). */
+ * (in OUT). The group of a shared subscription is a name, and no level. */
 static bool fold(struct str a, struct str b, char out[static SEEN_TOPIC],
 	struct str *pattern)
 {
-	struct levels x = levels_of(a), y = levels_of(b);
 	struct pattern to = {out, 0, 0};
-	struct str p, q;
+	struct levels x, y;
+	struct str p, q, group, other;
 
+	if (!share_split(a, &group, &p) || !share_split(b, &other, &q) ||
+		!str_eq(group, other))
+		return false;
+	to.n = a.n - p.n;
+	memcpy(out, a.p, to.n);
+	x = levels_of(p);
+	y = levels_of(q);
 	for (bool first = true; levels_next(&x, &p); first = false)
 		if (!levels_next(&y, &q) || !put_common(&to, p, q, first))
 			return false;

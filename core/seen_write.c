@@ -148,12 +148,29 @@ static uint32_t cert_hash(const struct seen_cert *c)
 	return hash(0, fingerprint, sizeof fingerprint);
 }
 
+/* Request NUMBER is sound, and one of no more than its device may have: what is
+ * walked for each message stays as short as the contract says. */
+static bool find_request(struct seen_writer *w, uint32_t number)
+{
+	struct seen_device *d;
+	struct seen s;
+
+	if (!seen_request_load(w->mem, number, &s))
+		return false;
+	d = seen_device_at(w->mem, device_of(seen_request_at(w->mem, number)));
+	if (LOAD(d->requests) >= SEEN_PER_DEVICE)
+		return false;
+	seen_reindex(w, number);
+	link_request(w, number);
+	STORE(d->requests, LOAD(d->requests) + 1);
+	return true;
+}
+
 /* Finds what is there again. Counts are taken from the entries. */
 static void find_all(struct seen_writer *w)
 {
 	uint32_t n_devices = LOAD(header(w)->n_devices);
 	struct seen_credential c;
-	struct seen s;
 
 	for (uint32_t i = 0; i < n_devices; i++) {
 		struct seen_device *d = seen_device_at(w->mem, i);
@@ -161,22 +178,13 @@ static void find_all(struct seen_writer *w)
 		if (LOAD(d->id_len) > DEVICE_ID_MAX)
 			STORE(d->id_len, 0);
 		STORE(d->requests, 0);
-		index_put(&w->devices, device_hash(d), i);
+		/* Nobody asks for one without an id: all would be in one run. */
+		if (LOAD(d->id_len) != 0)
+			index_put(&w->devices, device_hash(d), i);
 	}
-	for (uint32_t i = 0; i < seen_requests(w->mem); i++) {
-		struct seen_request *r = seen_request_at(w->mem, i);
-
-		if (!seen_request_load(w->mem, i, &s)) {
+	for (uint32_t i = 0; i < seen_requests(w->mem); i++)
+		if (!find_request(w, i))
 			seen_free(w, i);
-			continue;
-		}
-		index_put(&w->requests, request_hash(w, i), i);
-		link_request(w, i);
-		STORE(seen_device_at(w->mem, LOAD(r->device))->requests,
-			LOAD(seen_device_at(w->mem, LOAD(r->device))
-					->requests) +
-				1);
-	}
 	for (uint32_t i = 0; i < seen_certs(w->mem); i++)
 		if (seen_cert_load(w->mem, i, &c))
 			index_put(&w->certs, cert_hash(seen_cert_at(w->mem, i)),
@@ -370,6 +378,8 @@ static struct str bytes(const uint8_t *p)
 	return (struct str){(const char *)p, FINGERPRINT_LEN};
 }
 
+/* All of it but when: a writer that died before it had counted this entry has
+ * left another certificate there. */
 static void fill_cert(struct seen_cert *s, const struct credential *c)
 {
 	struct str id = str_from(c->device_id);
@@ -382,6 +392,8 @@ static void fill_cert(struct seen_cert *s, const struct credential *c)
 	words_store(s->issuer, SEEN_ISSUER / 8, str_from(c->issuer));
 	STORE(s->not_before_s, c->not_before_s);
 	STORE(s->not_after_s, c->not_after_s);
+	words_store(s->issuer_fingerprint, FINGERPRINT_LEN / 8, STR(""));
+	STORE(s->connects, 0);
 }
 
 static struct seen_cert *find_cert(

@@ -207,6 +207,35 @@ static void test_not_folded(void **state)
 	assert_int_equal(header()->lost_messages, 3);
 }
 
+/* A group is a name: only the filter behind it has levels. */
+static void test_folding_shared(void **state)
+{
+	uint32_t a = seen_device(&w, STR("a"));
+	struct request what = {.action = ACTION_SUBSCRIBE, .now_s = NOW};
+	char topic[64];
+	uint64_t messages;
+	size_t n;
+
+	(void)state;
+	for (unsigned i = 0; i <= 2 * SEEN_PER_DEVICE; i++) {
+		(void)snprintf(topic, sizeof topic, "$share/g%u/t", i);
+		what.topic = str_from(topic);
+		seen_record(&w, a, &what, REASON_NO_RULE);
+	}
+	n = count_sound(&messages);
+	assert_int_equal(n, SEEN_PER_DEVICE);
+	assert_int_equal(messages, SEEN_PER_DEVICE);
+	assert_int_equal(header()->lost_messages, SEEN_PER_DEVICE + 1);
+	assert_int_equal(header()->folded, 0);
+	for (unsigned i = 0; i < 3 * SEEN_PER_DEVICE; i++) {
+		(void)snprintf(topic, sizeof topic, "$share/g0/y/%u", i);
+		what.topic = str_from(topic);
+		seen_record(
+			&w, seen_device(&w, STR("b")), &what, REASON_NO_RULE);
+	}
+	assert_int_equal(find("b", "$share/g0/y/+").count, 3 * SEEN_PER_DEVICE);
+}
+
 static void test_restart(void **state)
 {
 	uint32_t a = seen_device(&w, STR("a"));
@@ -229,6 +258,31 @@ static void test_restart(void **state)
 	assert_int_equal(count_sound(&after), n);
 	assert_int_equal(after, before + 1);
 	assert_int_equal(seen_device(&w, STR("b")), a + 1);
+}
+
+/* A file that gives one device more than it may have: a message would cost a
+ * look at each of them. */
+static void test_too_many_of_one(void **state)
+{
+	uint32_t a = seen_device(&w, STR("a"));
+	uint64_t messages;
+
+	(void)state;
+	record(a, "t", 0, false);
+	for (uint32_t i = 1; i < 3 * SEEN_PER_DEVICE; i++)
+		memcpy(seen_request_at(mem, i), seen_request_at(mem, 0),
+			sizeof(struct seen_request));
+	header()->n_requests = 3 * SEEN_PER_DEVICE;
+	seen_writer_fini(&w);
+	assert_true(seen_writer_init(&w, mem));
+	assert_int_equal(count_sound(&messages), SEEN_PER_DEVICE);
+	record(a, "t", 0, false);
+	assert_int_equal(count_sound(&messages), SEEN_PER_DEVICE);
+	assert_int_equal(messages, SEEN_PER_DEVICE + 1);
+	/* What was dropped is free for others. */
+	record(seen_device(&w, STR("b")), "t", 0, false);
+	assert_int_equal(seen_requests(mem), 3 * SEEN_PER_DEVICE);
+	assert_int_equal(find("b", "t").count, 1);
 }
 
 static struct credential some_credential(uint8_t k)
@@ -277,6 +331,27 @@ static void test_certs(void **state)
 	assert_true(seen_writer_init(&w, mem));
 	seen_record_cert(&w, &d, issuer, NOW + 8);
 	assert_int_equal(seen_certs(mem), 2);
+}
+
+/* The writer was killed after it had filled an entry, before it counted it. */
+static void test_cert_uncounted(void **state)
+{
+	struct credential c = some_credential(1), d = some_credential(3);
+	uint8_t issuer[FINGERPRINT_LEN];
+	struct seen_credential s;
+
+	(void)state;
+	memset(issuer, 9, sizeof issuer);
+	seen_record_cert(&w, &c, issuer, NOW);
+	header()->n_certs = 0;
+	seen_writer_fini(&w);
+	assert_true(seen_writer_init(&w, mem));
+	seen_record_cert(&w, &d, NULL, NOW + 1);
+	assert_true(seen_cert_load(mem, 0, &s));
+	assert_memory_equal(s.credential.fingerprint, d.fingerprint, 32);
+	assert_false(s.issuer_known);
+	assert_int_equal(s.connects, 1);
+	assert_int_equal(s.first_s, NOW + 1);
 }
 
 static void test_problem(void **state)
@@ -343,8 +418,11 @@ int main(void)
 		TEST(test_devices_full),
 		TEST(test_folding),
 		TEST(test_not_folded),
+		TEST(test_folding_shared),
 		TEST(test_restart),
+		TEST(test_too_many_of_one),
 		TEST(test_certs),
+		TEST(test_cert_uncounted),
 		TEST(test_problem),
 		TEST(test_hostile),
 	};
