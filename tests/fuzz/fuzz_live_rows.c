@@ -2,19 +2,14 @@
 /*
  * A row of live.db that weir-feed did not write: any type and any bytes in each
  * column, in tables that only look like its own. The first byte's lowest bit
- * chooses the table; each column then is { type 1, length 1, bytes }. Oracle:
- * the plugin's reader errs, or what it gives keeps every rule; and it gives
- * the same whichever way it is asked.
+ * chooses the table; then comes a hostile_row. Oracle: the plugin's reader errs,
+ * or what it gives keeps every rule; and it gives the same whichever way it is
+ * asked.
  */
 #include "core/utf8.h"
 #include "io/live_private.h"
-#include "tests/support/check.h"
+#include "tests/support/hostile_row.h"
 
-#include <sqlite3.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -166,71 +161,18 @@ static void look(struct live *l)
 	CHECK(z.n == 0 || y.n == 1);
 }
 
-/* --------------------------------------------------------------- the input */
-
-static void bind(sqlite3_stmt *st, int i, int type, struct str s)
-{
-	int64_t v = 0;
-
-	for (size_t k = 0; k < s.n && k < 8; k++)
-		v = (int64_t)((uint64_t)v << 8 | (uint8_t)s.p[k]);
-	switch (type % 6) {
-	case 0:
-		CHECK(sqlite3_bind_null(st, i) == SQLITE_OK);
-		break;
-	case 1:
-		CHECK(sqlite3_bind_int64(st, i, v) == SQLITE_OK);
-		break;
-	case 2:
-		CHECK(sqlite3_bind_double(st, i, (double)v / 3) == SQLITE_OK);
-		break;
-	case 3:
-		CHECK(sqlite3_bind_blob(st, i, s.p, (int)s.n, SQLITE_STATIC) ==
-			SQLITE_OK);
-		break;
-	default:
-		CHECK(sqlite3_bind_text(st, i, s.p, (int)s.n, SQLITE_STATIC) ==
-			SQLITE_OK);
-		break;
-	}
-}
-
-/* False: no table takes it (a key that is NULL, or no number). */
-static bool insert(int table, struct str in)
-{
-	sqlite3_stmt *st = fx.st[table];
-	bool taken;
-
-	for (int i = 1; i <= n_columns[table]; i++) {
-		struct str s = {in.p, 0};
-		int type = 0;
-
-		if (in.n >= 2) {
-			type = (uint8_t)in.p[0];
-			s = (struct str){in.p + 2, (uint8_t)in.p[1]};
-			if (s.n > in.n - 2)
-				s.n = in.n - 2;
-			in = (struct str){s.p + s.n, in.n - 2 - s.n};
-		}
-		bind(st, i, type, s);
-	}
-	taken = sqlite3_step(st) == SQLITE_DONE;
-	(void)sqlite3_reset(st);
-	(void)sqlite3_clear_bindings(st);
-	return taken;
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct live *l = NULL;
 	struct err e = {0};
+	struct str first;
 
 	if (size == 0)
 		return 0;
 	if (fx.db == NULL)
 		setup();
-	if (!insert(data[0] & 1,
-		    (struct str){(const char *)data + 1, size - 1}))
+	if (!hostile_row_insert(fx.st[data[0] & 1], n_columns[data[0] & 1],
+		    (struct str){(const char *)data + 1, size - 1}, &first))
 		return 0;
 	if (!live_open(fx.path, LIVE_FOLLOW, &l, &e)) {
 		(void)fprintf(stderr, "%s\n", e.msg);

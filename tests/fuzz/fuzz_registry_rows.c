@@ -2,15 +2,13 @@
 /*
  * A row of device, credential or token that the registry did not write: any
  * type and any bytes in each column, through tables without constraints. The
- * first byte modulo 3 chooses the table; each column then is { type 1, length
- * 1, bytes }. Oracle: a look-up errs, or what it gives keeps every rule of core/.
+ * first byte modulo 3 chooses the table; then comes a hostile_row. Oracle: a
+ * look-up errs, or what it gives keeps every rule of core/.
  */
 #include "core/utf8.h"
 #include "io/registry_token.h"
-#include "tests/support/check.h"
+#include "tests/support/hostile_row.h"
 
-#include <sqlite3.h>
-#include <stdint.h>
 #include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -205,64 +203,11 @@ static void look_up_token(const uint8_t hash[static TOKEN_HASH])
 		(void)each_token(&n, &t);
 }
 
-/* --------------------------------------------------------------- the input */
-
-static void bind(sqlite3_stmt *st, int i, int type, struct str s)
-{
-	int64_t v = 0;
-
-	for (size_t k = 0; k < s.n && k < 8; k++)
-		v = (int64_t)((uint64_t)v << 8 | (uint8_t)s.p[k]);
-	switch (type % 6) {
-	case 0:
-		CHECK(sqlite3_bind_null(st, i) == SQLITE_OK);
-		break;
-	case 1:
-		CHECK(sqlite3_bind_int64(st, i, v) == SQLITE_OK);
-		break;
-	case 2:
-		CHECK(sqlite3_bind_double(st, i, (double)v / 3) == SQLITE_OK);
-		break;
-	case 3:
-		CHECK(sqlite3_bind_blob(st, i, s.p, (int)s.n, SQLITE_STATIC) ==
-			SQLITE_OK);
-		break;
-	default:
-		CHECK(sqlite3_bind_text(st, i, s.p, (int)s.n, SQLITE_STATIC) ==
-			SQLITE_OK);
-		break;
-	}
-}
-
-/* The row; KEY, zeroed, gets the bytes of its first column. */
-static void insert(int table, struct str in, char key[static 256])
-{
-	sqlite3_stmt *st = fx.st[table];
-
-	for (int i = 1; i <= n_columns[table]; i++) {
-		struct str s = {in.p, 0};
-		int type = 0;
-
-		if (in.n >= 2) {
-			type = (uint8_t)in.p[0];
-			s = (struct str){in.p + 2, (uint8_t)in.p[1]};
-			if (s.n > in.n - 2)
-				s.n = in.n - 2;
-			in = (struct str){s.p + s.n, in.n - 2 - s.n};
-		}
-		bind(st, i, type, s);
-		if (i == 1)
-			memcpy(key, s.p, s.n);
-	}
-	CHECK(sqlite3_step(st) == SQLITE_DONE);
-	(void)sqlite3_reset(st);
-	(void)sqlite3_clear_bindings(st);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	uint8_t fp[FINGERPRINT_LEN];
-	char key[256];
+	char key[256] = "";
+	struct str first;
 	int table;
 
 	if (size == 0)
@@ -270,8 +215,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (fx.db == NULL)
 		setup();
 	table = data[0] % 3;
-	memset(key, 0, sizeof(key));
-	insert(table, (struct str){(const char *)data + 1, size - 1}, key);
+	CHECK(hostile_row_insert(fx.st[table], n_columns[table],
+		(struct str){(const char *)data + 1, size - 1}, &first));
+	memcpy(key, first.p, first.n);
 	memcpy(fp, key, sizeof(fp));
 	if (table == 0)
 		look_up_device(key);
