@@ -131,4 +131,70 @@ static inline unsigned hf_tidy(struct history_fixture *f,
 	return dropped;
 }
 
+/* ------------------------------------------------------------ what is told */
+
+/* Device ID, which belongs to class "meter", is seen with N bytes in all. */
+static inline bool hf_tell_bytes(struct history_writer *w, const char *id,
+	int64_t t_s, uint64_t n, struct err *e)
+{
+	struct history_look look = {.segment = 9};
+
+	look.counter[COUNTER_WIRE_BYTES_IN] = n;
+	look.counter[COUNTER_MESSAGES_IN] = n / 100;
+	if (!history_device_number(w, str_from(id), &look.no, e) ||
+		!history_class_number(w, STR("meter"), &look.class, e) ||
+		!history_tell_device(w, t_s, &look, e))
+		return false;
+	look.no = look.class;
+	look.class = 0;
+	return history_tell_class(w, t_s, &look, e);
+}
+
+static inline void hf_told(
+	struct history_fixture *f, const char *id, int64_t t_s, uint64_t n)
+{
+	HF_OK(f, history_begin(f->w, &f->e));
+	HF_OK(f, hf_tell_bytes(f->w, id, t_s, n, &f->e));
+	HF_OK(f, history_place_set(f->w,
+			 &(struct history_place){9, 1, t_s + 60, t_s + 60},
+			 &f->e));
+	HF_OK(f, history_commit(f->w, &f->e));
+}
+
+/* All that was ever told of device ID, or of class "meter". */
+static inline uint64_t hf_sum(struct history_fixture *f, const char *id)
+{
+	struct history_ask ask = {.what = HISTORY_DEVICE,
+		.name = str_from(id),
+		.to_s = INT64_C(1) << 40};
+	struct history_row row[2];
+
+	if (id == NULL) {
+		ask.what = HISTORY_CLASS;
+		ask.name = STR("meter");
+	}
+	return hf_ask(f, &ask, 1000, row, 2) == 0
+		       ? 0
+		       : row[0].counter[COUNTER_WIRE_BYTES_IN];
+}
+
+/* A minute of two devices, an event and a gap, in one transaction. */
+static inline bool hf_minute(
+	struct history_writer *w, int64_t t_s, uint64_t n, struct err *e)
+{
+	struct event_copy v = {.e = {.type = EVENT_CONNECT, .t_ms = t_s}};
+
+	if (!history_begin(w, e))
+		return false;
+	if (hf_tell_bytes(w, "a", t_s, n, e) &&
+		hf_tell_bytes(w, "b", t_s, n, e) &&
+		history_tell_event(w, &v, "meter", e) &&
+		history_tell_gap(w, &(struct history_gap){t_s - 9, t_s}, e) &&
+		history_place_set(w,
+			&(struct history_place){9, n, t_s + 60, t_s + 60}, e))
+		return history_commit(w, e);
+	history_rollback(w);
+	return false;
+}
+
 #endif

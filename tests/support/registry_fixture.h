@@ -22,6 +22,10 @@
 #include <cmocka.h>
 
 #define FX_NOW   INT64_C(1700000000)
+#define FX_ICCID "8988211000000467343"
+#define FX_IMSI  "001010123456789"
+#define FX_IMEI  "354178036859789"
+#define FX_EID   "89044045116727494800000004479366"
 #define FX_ACTOR "tester"
 
 struct fixture {
@@ -152,6 +156,27 @@ static inline struct device fx_device(const char *id)
 	d.id_len = (uint8_t)strlen(id);
 	memcpy(d.class_name, "meter", 6);
 	return d;
+}
+
+/* With an identifier of each kind. */
+static inline struct device fx_full_device(const char *id)
+{
+	struct device d = fx_device(id);
+
+	d.sim[SIMID_ICCID] = fx_sim(SIMID_ICCID, FX_ICCID);
+	d.sim[SIMID_IMSI] = fx_sim(SIMID_IMSI, FX_IMSI);
+	d.sim[SIMID_IMEI] = fx_sim(SIMID_IMEI, FX_IMEI);
+	d.sim[SIMID_EID] = fx_sim(SIMID_EID, FX_EID);
+	return d;
+}
+
+/* False: there is no device ID. Else device_fini(D) when done. */
+static inline bool fx_get(struct fixture *fx, const char *id, struct device *d)
+{
+	bool found = false;
+
+	OK(fx, registry_device(fx->w, str_from(id), d, &found, &fx->e));
+	return found;
 }
 
 /* One device in a transaction of its own. */

@@ -101,4 +101,11 @@ static inline enum watch_change rig_look(struct rig *r, int64_t after_s)
 	return change;
 }
 
+/* SLOT has changed in the look that ended last. */
+static inline bool rig_changed(const struct rig *r, uint32_t slot)
+{
+	assert_true(slot < r->w->n);
+	return watch_changed(r->w, slot) == r->w->done;
+}
+
 #endif

@@ -477,38 +477,6 @@ static void test_largest(void **state)
 	assert_in_range(page.n, (size_t)3 << 20, (size_t)5 << 20);
 }
 
-/* The oracle itself: it finds fault. */
-static void test_oracle(void **state)
-{
-	static const char *const bad[] = {
-		"x 1\n",
-		"# HELP a b\n",
-		"# HELP a b\n# TYPE a gauge\na 1",
-		"# HELP a b\n# TYPE a gauge\na 1\na 2\n",
-		"# HELP a b\n# TYPE a gauge\n# HELP a b\n# TYPE a gauge\n",
-		"# HELP a b\n# TYPE b gauge\na 1\n",
-		"# HELP a b\n# TYPE a summary\na 1\n",
-		"# HELP a b\n# TYPE a gauge\nb 1\n",
-		"# HELP a b\n# TYPE a counter\na -1\n",
-		"# HELP a b\n# TYPE a gauge\na 1.\n",
-		"# HELP a b\n# TYPE a gauge\na  1\n",
-		"# HELP a b\n# TYPE a gauge\na 1 \n",
-		"# HELP a b\n# TYPE a gauge\na{} 1\n",
-		"# HELP a b\n# TYPE a gauge\na{x=\"\\\"\"} 1\n",
-		"# HELP a b\n# TYPE a gauge\na{x=\"1\",} 1\n",
-		"# HELP a b\n# TYPE a gauge\n\na 1\n",
-	};
-	const char *good = "# HELP a b\n# TYPE a gauge\na{x=\"1\"} -1.5\n";
-	struct str where;
-
-	(void)state;
-	assert_null(prom_problem(str_from(good), &where));
-	assert_null(prom_problem(STR(""), &where));
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		if (prom_problem(str_from(bad[i]), &where) == NULL)
-			fail_msg("taken for good: %s", bad[i]);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -526,7 +494,6 @@ int main(void)
 		T(test_hostile_minute),
 		T(test_pieces),
 		T(test_largest),
-		cmocka_unit_test(test_oracle),
 #undef T
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
