@@ -308,14 +308,16 @@ static bool each(struct bundle *b, const char *name, bundle_seen *seen,
 static bool walk(struct bundle *b, bundle_seen *seen, void *ctx, struct err *e)
 {
 	DIR *d = opendir(b->dir);
-	const struct dirent *entry;
+	const char *name = "";
 	bool done = true;
 
 	if (d == NULL)
 		return file_err(e, "read", b->dir, errno);
-	/* One thread reads it. NOLINTNEXTLINE(concurrency-mt-unsafe) */
-	while (done && (entry = readdir(d)) != NULL)
-		done = each(b, entry->d_name, seen, ctx, e);
+	while (done && name != NULL) {
+		done = file_folder_next(d, b->dir, &name, e);
+		if (done && name != NULL)
+			done = each(b, name, seen, ctx, e);
+	}
 	(void)closedir(d);
 	return done;
 }
@@ -364,14 +366,19 @@ static enum bundle_kind kind_of(const char *name)
 bool bundle_look(const char *dir, enum bundle_kind *found, struct err *e)
 {
 	DIR *d = opendir(dir);
-	const struct dirent *entry;
+	enum bundle_kind kind = BUNDLE_NONE;
+	const char *name = "";
+	bool done = true;
 
 	if (d == NULL)
 		return file_err(e, "read", dir, errno);
-	*found = BUNDLE_NONE;
-	/* One thread reads it. NOLINTNEXTLINE(concurrency-mt-unsafe) */
-	while (*found == BUNDLE_NONE && (entry = readdir(d)) != NULL)
-		*found = kind_of(entry->d_name);
+	while (done && kind == BUNDLE_NONE && name != NULL) {
+		done = file_folder_next(d, dir, &name, e);
+		if (done && name != NULL)
+			kind = kind_of(name);
+	}
 	(void)closedir(d);
-	return true;
+	if (done)
+		*found = kind;
+	return done;
 }

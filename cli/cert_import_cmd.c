@@ -148,32 +148,37 @@ static bool is_certificate_name(const char *name)
 	return false;
 }
 
+static bool take_name(struct importing *i, const char *dir, const char *name)
+{
+	char *path = path_join(dir, name, "");
+	struct err e;
+	bool more;
+
+	if (path == NULL) {
+		(void)err_set(&e, ERR_ENVIRONMENT, "out of memory");
+		return note_error(i, &e);
+	}
+	more = take_file(i, path);
+	free(path);
+	return more;
+}
+
 static bool take_folder(struct importing *i, const char *path)
 {
 	DIR *dir = opendir(path);
+	const char *name = "";
 	struct err e;
-	struct dirent *d;
 	bool more = true;
 
 	if (dir == NULL) {
 		(void)file_err(&e, "read the folder", path, errno);
 		return note_error(i, &e);
 	}
-	/* Of a stream that no other thread has. */
-	/* NOLINTNEXTLINE(concurrency-mt-unsafe) */
-	while (more && (d = readdir(dir)) != NULL) {
-		char *file;
-
-		if (!is_certificate_name(d->d_name))
-			continue;
-		file = path_join(path, d->d_name, "");
-		if (file == NULL) {
-			(void)err_set(&e, ERR_ENVIRONMENT, "out of memory");
+	while (more && name != NULL) {
+		if (!file_folder_next(dir, path, &name, &e))
 			more = note_error(i, &e);
-			break;
-		}
-		more = take_file(i, file);
-		free(file);
+		else if (name != NULL && is_certificate_name(name))
+			more = take_name(i, path, name);
 	}
 	(void)closedir(dir);
 	return more;

@@ -37,7 +37,9 @@ bool failed_note(struct failed_file *f, uint32_t line, const char *id,
 	const struct err *why, struct err *e)
 {
 	if (f->file == NULL) {
-		f->file = fopen(f->path_new, "we");
+		/* A new file, not what somebody has laid under its name. */
+		(void)unlink(f->path_new);
+		f->file = fopen(f->path_new, "wxe");
 		if (f->file == NULL)
 			return write_error(f, e);
 		(void)fputs("line,id,error\n", f->file);

@@ -3,6 +3,7 @@
 #include "cli/layout.h"
 
 #include "cli/output.h"
+#include "io/file.h"
 #include "io/live.h"
 
 #include <dirent.h>
@@ -265,21 +266,20 @@ static bool ours(const char *name)
 static bool check_ours(const char *path, struct err *e)
 {
 	DIR *dir = opendir(path);
-	const struct dirent *entry;
+	const char *name = "";
 	char found[256] = "";
+	bool done = true;
 
 	if (dir == NULL)
 		return failed(e, "open", path);
-	do {
-		/* One thread: NOLINTNEXTLINE(concurrency-mt-unsafe) */
-		entry = readdir(dir);
-		if (entry != NULL && !ours(entry->d_name))
-			(void)snprintf(
-				found, sizeof(found), "%s", entry->d_name);
-	} while (entry != NULL && found[0] == '\0');
+	while (done && name != NULL && found[0] == '\0') {
+		done = file_folder_next(dir, path, &name, e);
+		if (done && name != NULL && !ours(name))
+			(void)snprintf(found, sizeof(found), "%s", name);
+	}
 	(void)closedir(dir);
-	if (found[0] == '\0')
-		return true;
+	if (!done || found[0] == '\0')
+		return done;
 	return err_set(e, ERR_INPUT,
 		"%.120s is no state directory: it holds '%.80s' and no "
 		"registry; give --state a directory of its own",

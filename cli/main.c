@@ -195,6 +195,8 @@ static void cut_short(int sig)
 		"again, and see weir status\n";
 	ssize_t n;
 
+	/* POSIX lets a handler write and call tcsetattr, which is all that it
+	 * does. NOLINTNEXTLINE(bugprone-signal-handler) */
 	screen_abandon();
 	n = write(STDERR_FILENO, text, sizeof(text) - 1);
 	(void)sig;

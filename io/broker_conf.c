@@ -231,17 +231,16 @@ static bool add_name(struct names *names, const char *name, struct err *e)
 static bool list_dir(const char *dir, struct names *names, struct err *e)
 {
 	DIR *d = opendir(dir);
-	const struct dirent *entry;
+	const char *name = "";
 	bool ok = true;
 
 	if (d == NULL)
 		return file_err(e, "open", dir, errno);
-	do {
-		/* One thread: NOLINTNEXTLINE(concurrency-mt-unsafe) */
-		entry = readdir(d);
-		if (entry != NULL && is_conf(entry->d_name))
-			ok = add_name(names, entry->d_name, e);
-	} while (entry != NULL && ok);
+	while (ok && name != NULL) {
+		ok = file_folder_next(d, dir, &name, e);
+		if (ok && name != NULL && is_conf(name))
+			ok = add_name(names, name, e);
+	}
 	(void)closedir(d);
 	qsort(names->name, names->n, sizeof(names->name[0]), by_name);
 	return ok;

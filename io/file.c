@@ -132,6 +132,21 @@ bool file_folder_sync(const char *path)
 	return done;
 }
 
+bool file_folder_next(
+	DIR *d, const char *path, const char **name, struct err *e)
+{
+	const struct dirent *entry;
+
+	errno = 0;
+	/* Of a stream that no other thread has.
+	 * NOLINTNEXTLINE(concurrency-mt-unsafe) */
+	entry = readdir(d);
+	if (entry == NULL && errno != 0)
+		return file_err(e, "read the folder", path, errno);
+	*name = entry != NULL ? entry->d_name : NULL;
+	return true;
+}
+
 bool file_taken(struct err *e, const char *path)
 {
 	return err_set(e, ERR_CONFLICT,

@@ -8,6 +8,7 @@
 
 #include "core/err.h"
 
+#include <dirent.h>
 #include <stddef.h>
 
 /*
@@ -42,5 +43,13 @@ bool file_taken(struct err *e, const char *path);
 /* A name is on disk only when its folder is: syncs the folder of PATH. On
  * false errno is set. */
 bool file_folder_sync(const char *path);
+
+/*
+ * The next name in D, the open folder PATH: *name is lent until the next call;
+ * NULL: there is no more. One thread at a time. False: ERR_ENVIRONMENT, the
+ * folder cannot be read to its end, so what was found is not all.
+ */
+MUST bool file_folder_next(
+	DIR *d, const char *path, const char **name, struct err *e);
 
 #endif

@@ -427,6 +427,20 @@ def test_bulk_failures(ca):
     sound(ca)
 
 
+def test_failed_file_is_a_new_one(ca):
+    """What lies under its name is neither followed nor written into."""
+    out, other = ca.folder / "out", ca.folder / "other"
+    out.mkdir()
+    other.write_text("precious")
+    (out / "failed.csv.new").symlink_to(other)
+    (out / "failed.csv").symlink_to(other)
+    file = write(ca, "f.csv", "id,class", "no id,meter")
+    assert ca("cert", "bulk", file, "--out", out).returncode == 1
+    assert other.read_text() == "precious"
+    assert not (out / "failed.csv").is_symlink()
+    assert "no device id" in (out / "failed.csv").read_text()
+
+
 def test_bulk_refused(ca):
     m = manifest(ca, 3)
     revision = ca.revision()

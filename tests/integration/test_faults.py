@@ -320,12 +320,11 @@ def test_two_at_once(tmp_path, name):
         assert w.revision() > revision
 
 
-def failing(w, faults, *args):
-    """weir ARGS, whose registry's log has FAULTS."""
-    log = w.folder / "state" / "registry.db-wal"
+def failing(w, path, faults, *args):
+    """weir ARGS, to which PATH has FAULTS."""
     inject = [x for f in faults for x in ("-e", f"inject={f}")]
     return subprocess.run(
-        ["strace", "-f", "-qq", "-o", "/dev/null", "-P", log, *inject, WEIR,
+        ["strace", "-f", "-qq", "-o", "/dev/null", "-P", path, *inject, WEIR,
          *args],
         env=w.environment(), cwd=w.folder, capture_output=True, check=False,
         timeout=120)
@@ -336,18 +335,23 @@ ONCE = ["fdatasync:error=EIO:when=2"]
 FROM_THEN_ON = ["fdatasync:error=EIO:when=2+", "ftruncate:error=EIO"]
 
 
-@pytest.fixture(params=[ONCE, FROM_THEN_ON], ids=["once", "from-then-on"])
+untraced = pytest.mark.skipif(
+    SANITIZED, reason="LeakSanitizer cannot look while strace does")
+
+
+@pytest.fixture(params=[
+    pytest.param(ONCE, marks=untraced),
+    pytest.param(FROM_THEN_ON, marks=untraced)], ids=["once", "from-then-on"])
 def doubt(tmp_path, request):
     """A disk that is well again at once, so that weir's end drops the change
     from the log; or is not, so that whoever comes next finds it. Either way
     weir cannot know."""
-    if SANITIZED:
-        pytest.skip("LeakSanitizer cannot look while strace does")
     w = make(tmp_path)
     w.ok("ca", "init")
 
     def run(*args):
-        done = failing(w, request.param, *args)
+        done = failing(w, w.folder / "state" / "registry.db-wal",
+                       request.param, *args)
         text = done.stderr.decode()
         assert done.returncode == 3, (done.stdout, text)
         assert "it is not known whether the change is committed" in text, text
@@ -430,3 +434,39 @@ def test_other_changes_in_doubt(doubt):
         "suspended" if w.committed else "active")
     whole(w)
 
+
+@untraced
+@pytest.mark.parametrize("when", [1, 2, 3])
+def test_bundles_that_cannot_be_listed(tmp_path, when):
+    """They are not taken for none, and all issued once more."""
+    w = make(tmp_path)
+    w.ok("ca", "init")
+    (tmp_path / "m.csv").write_text("id,class\nbulk-1,meter\n")
+    bulk = ("cert", "bulk", "m.csv", "--out", "out", "--bundle")
+    w.ok(*bulk)
+    before = state_of(w)
+    done = failing(w, tmp_path / "out", [f"getdents64:error=EIO:when={when}"],
+                   *bulk)
+    assert done.returncode == 3, done.stdout
+    assert b"cannot read the folder out: Input/output error" in done.stderr
+    assert state_of(w) == before
+    assert w.json(*bulk)["done_before"] == 1
+
+
+@untraced
+@pytest.mark.parametrize("name", ["cert import", "doctor", "init"])
+def test_folder_that_cannot_be_listed(tmp_path, name):
+    """It is not taken for an empty one."""
+    w = make(tmp_path)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "x.conf").write_text("allow_anonymous true\n")
+    (tmp_path / "m.conf").write_text(f"include_dir {folder}\n")
+    args = {"cert import": ["cert", "import", "folder", "--id-from", "cn",
+                            "--class", "meter"],
+            "doctor": ["doctor", "--broker-conf", "m.conf"],
+            "init": ["--state", folder, "init", "--broker-user", "root"]}[name]
+    done = failing(w, folder, ["getdents64:error=EIO"], *args)
+    assert done.returncode == 3, done.stdout
+    assert b"folder: Input/output error" in done.stderr
+    assert [x.name for x in folder.iterdir()] == ["x.conf"]
