@@ -72,6 +72,26 @@ static struct str rest(const struct record_stream *s)
 
 /* -------------------------------------------------------------- open, close */
 
+/* What is neither form has other bytes first; of what people have, each is told
+ * by its name. AT: where the text begins. */
+static bool is_form(const struct record_stream *s, size_t at, struct err *e)
+{
+	struct str text = rest(s);
+
+	if (text.n >= 2 && (memcmp(text.p, "\xff\xfe", 2) == 0 ||
+				   memcmp(text.p, "\xfe\xff", 2) == 0))
+		return err_set(e, ERR_INPUT,
+			"%.160s is UTF-16; save it as UTF-8", s->name);
+	if (at < text.n && text.p[at] == '[')
+		return err_set(e, ERR_INPUT,
+			"%.160s is one list in JSON; write an object a line "
+			"(jq -c '.[]')",
+			s->name);
+	return at == text.n || (unsigned char)text.p[at] >= ' ' ||
+	       err_set(e, ERR_INPUT, "%.160s is neither CSV nor JSON Lines",
+		       s->name);
+}
+
 static bool look(struct record_stream *s, struct err *e)
 {
 	static const char mark[] = "\xef\xbb\xbf";
@@ -85,10 +105,7 @@ static bool look(struct record_stream *s, struct err *e)
 		s->buf[s->at + i] != '\0')
 		i++;
 	s->json = i < s->n && s->buf[s->at + i] == '{';
-	if (i == s->n || (unsigned char)s->buf[s->at + i] >= ' ')
-		return true;
-	return err_set(
-		e, ERR_INPUT, "%.160s is neither CSV nor JSON Lines", s->name);
+	return is_form(s, i, e);
 }
 
 static bool open_file(struct record_stream *s, const char *path, struct err *e)

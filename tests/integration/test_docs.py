@@ -5,13 +5,18 @@ line of it.
 
 Question: does every test that it names exist?
 
-Expected: yes; and so does every file that README.md and CONTRIBUTING.md link.
+Expected: yes; and so does every file that a page links, where it is read: here,
+and where `cmake --install` puts it. A token is never in a file that all can
+read, and the plugin always where the installation puts it.
 """
 
 import pathlib
 import re
+import subprocess
 
 import pytest
+
+from harness import BUILD
 
 REPO = pathlib.Path(__file__).resolve().parents[2]
 THREATS = (REPO / "docs" / "THREATS.md").read_text()
@@ -41,11 +46,45 @@ def test_named_test_exists(file, test):
         assert re.search(rf"\b{test}\(", path.read_text()), test
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def links(page):
+    """The files that it links."""
+    return [page.parent / x for x in re.findall(
+        r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()) if "://" not in x]
+
+
+PAGES = [REPO / x for x in subprocess.run(
+    ["git", "-c", f"safe.directory={REPO}", "ls-files", "*.md"], cwd=REPO,
+    check=True, capture_output=True, text=True).stdout.split()]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(REPO)))
 def test_links(page):
-    for target in re.findall(r"\]\(([^)#]+)\)", (REPO / page).read_text()):
-        if "://" not in target:
-            assert (REPO / target).exists(), target
+    assert [x for x in links(page) if not x.exists()] == []
+
+
+def test_links_where_it_is_installed(tmp_path):
+    subprocess.run(["cmake", "--install", BUILD, "--prefix", tmp_path],
+                   check=True, capture_output=True, timeout=60)
+    pages = list((tmp_path / "share" / "doc" / "weir").rglob("*.md"))
+    assert {"OPERATIONS.md", "CLI.md", "README.md"} <= {p.name for p in pages}
+    assert [x for p in pages for x in links(p) if not x.exists()] == []
+    plugin = tmp_path / "lib" / "mosquitto_weir.so"
+    assert plugin.is_file()
+    named = [x for p in (*PAGES, *(REPO / "broker-conf").rglob("*.conf"))
+             for x in re.findall(r"^ *plugin (\S+)", p.read_text(), re.M)]
+    assert len(named) >= 2 and set(named) == {
+        "/usr/local/lib/mosquitto_weir.so"}
+
+
+def test_a_token_is_written_for_its_reader_alone():
+    written = [
+        x for p in (*PAGES, *(REPO / "broker-conf").rglob("*.yml"))
+        for x in p.read_text().splitlines()
+        if re.search(r"weir token add [a-z].*[>|]", x)]
+    assert len(written) >= 4
+    for line in written:
+        assert re.search(r"\| install (-o \w+ )?-m [46]00 /dev/stdin", line), \
+            line
 
 
 def test_every_key_of_the_feed_is_explained():

@@ -181,6 +181,10 @@ static const struct {
 	{"id,\"a\n", "never closed"},
 	{"id,\x1b[2J\n", "'?'"},
 	{"\x01\x02", "neither CSV nor JSON"},
+	{"\xff\xfei\0d\0", "UTF-16"},
+	{"\xfe\xff\0i\0d", "UTF-16"},
+	{"[{\"id\":\"a\",\"class\":\"c\"}]\n", "an object a line"},
+	{" \n[\n", "an object a line"},
 };
 
 static void starts_that_are_refused(void **state)
