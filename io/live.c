@@ -11,14 +11,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
-#define VALUE_MAX    4096             /* bytes of any column */
-#define LOG_MAX      INT64_C(8388608) /* bytes; a follower reads all of it */
-#define LOG_LONG     INT64_C(524288)  /* so long a writer leaves it */
-#define OPS          1000             /* between two looks at */
-#define BUDGET       400              /* so many of them a call */
-#define BUSY_MS      20               /* a writer's, for readers */
+#define VALUE_MAX    4096              /* bytes of any column */
+#define LOG_MAX      INT64_C(4194304)  /* bytes; a follower reads all of it */
+#define LOG_LONG     INT64_C(524288)   /* so long a writer leaves it */
+#define OPS          50                /* of SQLite's, between two looks at */
+#define BUDGET       2000              /* so many of them a call; */
+#define SCHEMA       4                 /* for the schema, each row is parsed */
+#define CPU_NS       INT64_C(10000000) /* and all of it, from the open on */
+#define BUSY_MS      20                /* a writer's, for readers */
 #define READ_BUSY_MS 1000
 
 static const char *const schema_sql[] = LIVE_SCHEMA_SQL;
@@ -94,7 +97,7 @@ bool live_prepare(struct live *l, const char *sql, const struct val *v,
 {
 	sqlite3_stmt *st = NULL;
 
-	l->budget = BUDGET;
+	l->budget = l->ours ? BUDGET : SCHEMA;
 	if (sqlite3_prepare_v2(l->db, sql, -1, &st, NULL) != SQLITE_OK)
 		return live_fail(l, e);
 	if (db_bind(st, v, n) != SQLITE_OK) {
@@ -166,12 +169,16 @@ static bool same_schema(struct live *l, sqlite3_stmt *st, struct err *e)
 
 static bool check_schema(struct live *l, struct err *e)
 {
-	int64_t version;
+	int64_t version, page;
 	sqlite3_stmt *st = NULL;
 	bool same;
 
-	if (!live_number(l, "PRAGMA user_version", NO_VALS, &version, e))
+	if (!live_number(l, "PRAGMA user_version", NO_VALS, &version, e) ||
+		!live_number(l, "PRAGMA page_size", NO_VALS, &page, e))
 		return false;
+	/* A look-up reads many pages of a tree that is made to be deep. */
+	if (page != LIVE_PAGE)
+		return live_damaged(l, "its pages", e);
 	if (version != LIVE_SCHEMA && version != 0)
 		return err_set(e, ERR_ENVIRONMENT,
 			"%.160s has schema %lld, this weir (" WEIR_VERSION
@@ -185,16 +192,26 @@ static bool check_schema(struct live *l, struct err *e)
 	(void)sqlite3_finalize(st);
 	if (same && version == 0)
 		return live_damaged(l, "no schema version", e);
+	l->ours = same;
 	return same;
 }
 
 /* -------------------------------------------------------------- open, close */
 
+/* Of the thread's own work: on a busy machine the same file takes no more. */
+static int64_t cpu_ns(void)
+{
+	struct timespec t = {0, 0};
+
+	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
 static int spend(void *ctx)
 {
 	struct live *l = ctx;
 
-	return --l->budget <= 0;
+	return --l->budget <= 0 || cpu_ns() >= l->until_ns;
 }
 
 static bool set_limits(struct live *l)
@@ -215,9 +232,10 @@ static bool set_limits(struct live *l)
 
 static bool configure_reader(struct live *l)
 {
+	l->budget = SCHEMA;
+	l->until_ns = cpu_ns() + CPU_NS;
 	if (l->mode == LIVE_FOLLOW)
 		sqlite3_progress_handler(l->db, OPS, spend, l);
-	l->budget = BUDGET;
 	return sqlite3_db_config(l->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1,
 		       NULL) == SQLITE_OK &&
 	       sqlite3_busy_timeout(

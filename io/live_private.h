@@ -14,8 +14,12 @@ struct live {
 	char *path; /* its folder without links */
 	enum live_mode mode;
 	struct reader_vfs *vfs; /* NULL: a writer's */
+	bool ours;              /* the schema was compared */
 	int budget;             /* of a follower, for the call under way */
+	int64_t until_ns;       /* and of all calls: by the thread's CPU time */
 };
+
+#define LIVE_PAGE 4096 /* bytes, of the file */
 
 /* Says what SQLite's last error means and what to do. Returns false. */
 bool live_fail(struct live *l, struct err *e);

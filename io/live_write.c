@@ -23,7 +23,8 @@ static const char *const schema_sql[] = LIVE_SCHEMA_SQL;
 
 static bool fill(struct live *l, struct err *e)
 {
-	if (!live_run(l, "BEGIN", NO_VALS, e))
+	if (!live_run(l, "PRAGMA page_size = 4096", NO_VALS, e) ||
+		!live_run(l, "BEGIN", NO_VALS, e))
 		return false;
 	for (size_t i = 0; i < sizeof(schema_sql) / sizeof(schema_sql[0]); i++)
 		if (!live_run(l, schema_sql[i], NO_VALS, e))
@@ -31,7 +32,7 @@ static bool fill(struct live *l, struct err *e)
 	return live_run(l, "PRAGMA user_version = 1", NO_VALS, e) &&
 	       live_run(l, "COMMIT", NO_VALS, e);
 }
-_Static_assert(LIVE_SCHEMA == 1, "as the pragma says");
+_Static_assert(LIVE_SCHEMA == 1 && LIVE_PAGE == 4096, "as the pragmas say");
 
 /* SQLite says which mode it is in, whether or not it could change it. */
 static bool make_wal(struct live *l, struct err *e)

@@ -3,6 +3,7 @@
 
 #include "io/policy_json.h"
 #include "plugin/change.h"
+#include "plugin/clock.h"
 #include "plugin/follow_file.h"
 #include "plugin/guard.h"
 #include "plugin/judge.h"
@@ -154,6 +155,12 @@ static void follow_policy(struct guard *g, int64_t newest)
 
 /* ------------------------------------------------------------------ changes */
 
+/* Each poll does one thing at least. */
+static bool has_time(const struct guard *g)
+{
+	return clock_ns() < g->follow.until_ns;
+}
+
 struct batch {
 	struct guard *g;
 	struct err *e;
@@ -179,7 +186,7 @@ static bool each_change(void *ctx, int64_t change, struct str device)
 	change_tell(g, change, REASON_ALLOWED, device);
 	f->tries = 0;
 	f->seen_change = change;
-	return true;
+	return has_time(g);
 }
 
 static bool follow_changes(struct guard *g, int64_t newest, struct err *e)
@@ -299,6 +306,8 @@ static bool sweep(struct guard *g, struct err *e)
 		b->epoch = f->epoch;
 		b->policy_gen = g->policy_gen;
 		binding_to_end(&g->bindings, b);
+		if (!has_time(g))
+			break;
 	}
 	return true;
 }
@@ -341,8 +350,8 @@ static bool poll_registry(struct guard *g, bool second, struct err *e)
 			: !follow_changes(g, heads.change_seq, e))
 		return false;
 	/* More to read: come back at the next poll whatever the version. */
-	f->data_version =
-		f->sweeping || f->seen_change < heads.change_seq ? -1 : version;
+	f->more = f->sweeping || f->seen_change < heads.change_seq;
+	f->data_version = f->more ? -1 : version;
 	return true;
 }
 
@@ -391,6 +400,8 @@ static void follow_due(struct guard *g)
 		if (b == NULL)
 			return;
 		judge_due(g, b);
+		if (!has_time(g))
+			return;
 	}
 }
 
@@ -401,7 +412,11 @@ static void follow_poll(struct guard *g)
 
 	f->next_poll_ms = g->now_ms + FOLLOW_POLL_MS;
 	g->absent.left = ABSENT_PER_POLL;
+	f->until_ns = clock_ns() + FOLLOW_BUDGET_NS;
+	f->more = false;
 	poll(g, second);
+	if (f->more)
+		f->next_poll_ms = g->now_ms + FOLLOW_MORE_MS;
 	live_poll(g);
 	follow_due(g);
 	/* Both go through the same list: one after the other. */

@@ -3,7 +3,7 @@
  * Follows the registry: policies, changes of devices, and the file itself.
  *
  * A tick polls at most every FOLLOW_POLL_MS, applies at most FOLLOW_BATCH
- * changes, and never waits: a registry that is busy is asked again at the next
+ * changes in at most FOLLOW_BUDGET_NS, and never waits: a registry that is busy is asked again at the next
  * poll. What fails keeps what was in force, and says so in the log and in the
  * segment's load error. When the registry cannot be read, or its file has gone
  * back in time, nobody is admitted; who is connected is judged by what was
@@ -20,6 +20,8 @@
 #include <time.h>
 
 #define FOLLOW_POLL_MS      100u
+#define FOLLOW_MORE_MS      20u /* the same while there is more to apply */
+#define FOLLOW_BUDGET_NS    UINT64_C(10000000) /* a poll */
 #define FOLLOW_BATCH        512
 #define FOLLOW_MISSED       65536  /* changes read one by one at the start */
 #define FOLLOW_TRIES        10u    /* before what cannot be read denies */
@@ -31,6 +33,8 @@ struct guard;
 
 struct follow {
 	uint64_t next_poll_ms, next_second_ms;
+	uint64_t
+		until_ns; /* of the poll under way: then it goes on at the next */
 	int64_t data_version;
 	int64_t revision;        /* of the registry, at the last look */
 	int64_t policy_revision; /* in force */
@@ -39,6 +43,7 @@ struct follow {
 	uint32_t tries;          /* failures at the next change */
 	uint32_t failures;       /* polls in a row that could not be answered */
 	uint32_t file_tries;     /* to open the file anew, that failed */
+	bool more;               /* changes were left for the next poll */
 	bool file_bad;           /* the path leads to no file to read */
 	bool waits;              /* the open file may keep the thread waiting */
 	bool is_new;             /* the open file has not been taken up yet */

@@ -3,6 +3,7 @@
 
 #include "io/live.h"
 #include "plugin/change.h"
+#include "plugin/clock.h"
 #include "plugin/guard.h"
 #include "plugin/report.h"
 
@@ -34,6 +35,8 @@ static void failed(struct guard *g, const struct err *e)
 	if (++l->failures < LIVE_TRIES)
 		return;
 	l->refusing = true;
+	/* Its writer may see to it that each look takes as long as one may. */
+	l->next_ms = g->now_ms + LIVE_AGAIN_MS;
 	(void)snprintf(text, sizeof text, "nobody is admitted: %.300s", e->msg);
 	live_problem(g, text);
 }
@@ -84,7 +87,14 @@ struct reading {
 	struct guard *g;
 	int n;
 	bool full; /* no room for what came */
+	bool late; /* there may be more, for the next poll */
 };
+
+/* Each poll takes up one thing at least. */
+static bool has_time(const struct live_follow *l)
+{
+	return clock_ns() < l->until_ns;
+}
 
 static bool each_change(void *ctx, const struct live_change *c)
 {
@@ -96,7 +106,7 @@ static bool each_change(void *ctx, const struct live_change *c)
 	}
 	x->n++;
 	x->g->live.change = c->change;
-	return true;
+	return has_time(&x->g->live);
 }
 
 static bool each_quarantine(void *ctx, const struct quarantine *q)
@@ -110,7 +120,8 @@ static bool each_quarantine(void *ctx, const struct quarantine *q)
 	}
 	x->n++;
 	memcpy(l->load_after, q->device_id, sizeof l->load_after);
-	return true;
+	x->late = !has_time(l);
+	return !x->late;
 }
 
 static bool no_room(struct guard *g, const struct reading *x, struct err *e)
@@ -137,13 +148,13 @@ static void begin_load(struct live_follow *l, const struct live_heads *h)
 static bool load_more(struct guard *g, struct live *db, struct err *e)
 {
 	struct live_follow *l = &g->live;
-	struct reading x = {g, 0, false};
+	struct reading x = {g, 0, false, false};
 
 	if (!live_quarantines(db, l->load_after, LIVE_LOAD_BATCH,
 		    each_quarantine, &x, e) ||
 		!no_room(g, &x, e))
 		return false;
-	if (x.n < LIVE_LOAD_BATCH)
+	if (x.n < LIVE_LOAD_BATCH && !x.late)
 		l->load = LIVE_DROPPING;
 	return true;
 }
@@ -163,6 +174,8 @@ static void drop_more(struct guard *g)
 			break;
 		(void)snprintf(id, sizeof id, "%s", x->id);
 		(void)take(g, str_from(id), false, 0);
+		if (!has_time(l))
+			break;
 	}
 	if (l->drop_at < l->jail.n)
 		return;
@@ -175,7 +188,7 @@ static bool read_changes(struct guard *g, struct live *db,
 	const struct live_heads *h, struct err *e)
 {
 	struct live_follow *l = &g->live;
-	struct reading x = {g, 0, false};
+	struct reading x = {g, 0, false, false};
 
 	if (h->newest == l->change)
 		return true;
@@ -308,19 +321,33 @@ static void look(struct guard *g)
 		failed(g, &e);
 }
 
-void live_poll(struct guard *g)
+static void live_look(struct guard *g, uint64_t until_ns)
 {
-	if (g->live.load == LIVE_DROPPING)
+	struct live_follow *l = &g->live;
+
+	l->until_ns = until_ns;
+	if (l->load == LIVE_DROPPING)
 		drop_more(g);
 	look(g);
 }
 
+void live_poll(struct guard *g)
+{
+	struct live_follow *l = &g->live;
+
+	if (g->now_ms < l->next_ms)
+		return;
+	l->next_ms = g->now_ms + LIVE_LOOK_MS;
+	live_look(g, clock_ns() + LIVE_BUDGET_NS);
+}
+
+/* Nobody is served yet, and nobody waits. */
 void live_begin(struct guard *g)
 {
 	struct live_follow *l = &g->live;
 
 	for (int i = 0; i < BEGIN_LOOKS && !l->known && l->failures == 0; i++)
-		live_poll(g);
+		live_look(g, CLOCK_NEVER_NS);
 	live_settle(g);
 }
 

@@ -3,7 +3,8 @@
  * Follows live.db: whom weir-feed puts in quarantine.
  *
  * A poll looks at two files' times, and opens them only when there is news; it
- * reads a bounded number of rows, waits for nothing, and closes. What cannot
+ * reads a bounded number of rows in a bounded time, waits for nothing, and
+ * closes. What cannot
  * be read keeps what was in force; when that lasts, nobody new is admitted
  * until it can. A file that is not there quarantines nobody; one that was
  * there and is gone lets nobody go.
@@ -20,7 +21,10 @@
 
 #define LIVE_BATCH      512  /* changes a poll */
 #define LIVE_LOAD_BATCH 2048 /* rows of a whole reading a poll */
-#define LIVE_TRIES      10u  /* polls, before what cannot be read denies */
+#define LIVE_TRIES      10u  /* looks, before what cannot be read denies */
+#define LIVE_LOOK_MS    100u
+#define LIVE_AGAIN_MS   1000u             /* the same of what cannot be read */
+#define LIVE_BUDGET_NS  UINT64_C(2000000) /* a look */
 
 struct guard;
 
@@ -52,13 +56,16 @@ struct live_follow {
 	uint32_t round;    /* of whole readings */
 	int64_t change;    /* all up to this one have been taken up */
 	uint32_t failures; /* looks in a row that could not be answered */
+	uint64_t
+		until_ns; /* of the look under way: then it goes on at the next */
+	uint64_t next_ms; /* when that is */
 	char problem[ERR_MSG_MAX + ERR_PLACE_MAX];
 };
 
 /* Before anybody connects: reads what is there. */
 void live_begin(struct guard *g);
 
-/* At every poll. */
+/* At every poll: looks when it is time. */
 void live_poll(struct guard *g);
 
 /* After the kicks: says in the segment what is in force. */

@@ -2,6 +2,7 @@
 #include "plugin/judge.h"
 
 #include "core/confine.h"
+#include "plugin/clock.h"
 #include "plugin/record.h"
 #include "plugin/report.h"
 
@@ -480,6 +481,8 @@ void judge_by_policy(struct guard *g, int n)
 		}
 		b->policy_gen = g->policy_gen;
 		binding_to_end(&g->bindings, b);
+		if (clock_ns() >= g->follow.until_ns)
+			return;
 	}
 }
 

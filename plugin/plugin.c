@@ -11,6 +11,7 @@
 #include "plugin/access.h"
 #include "plugin/admission.h"
 #include "plugin/broker.h"
+#include "plugin/clock.h"
 #include "plugin/guard.h"
 #include "plugin/message.h"
 #include "plugin/report.h"
@@ -24,14 +25,6 @@
 #define WIRES_PER_POLL 2048
 
 /* ----------------------------------------------------------------- the clock */
-
-static uint64_t monotonic_ns(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * UINT64_C(1000000000) + (uint64_t)t.tv_nsec;
-}
 
 /* The coarse clocks are read without a system call. */
 static uint64_t coarse_ms(void)
@@ -113,7 +106,7 @@ static int on_disconnect(int event, void *data, void *userdata)
 
 static void work(struct guard *g)
 {
-	static const struct kicker by = {kick, monotonic_ns};
+	static const struct kicker by = {kick, clock_ns};
 	uint32_t ended;
 
 	if (g->reloading)

@@ -15,7 +15,9 @@ nobody else waiting; readable again, all is as it says. weir explain says each
 time what the broker does.
 """
 
+import json
 import os
+import shutil
 import subprocess
 import time
 
@@ -23,7 +25,7 @@ import pytest
 
 import policies
 from clients import REFUSED, refused_connect
-from harness import Broker, Fleet, eventually
+from harness import BUILD, Broker, Fleet, eventually
 from live_support import Live
 
 SECOND_S = 1.0
@@ -226,6 +228,42 @@ def test_many(fleet, broker, live, wire):
     w = wire(broker, d, 5).admitted()
     agrees(fleet, w, f"s/{d}/up", "allowed")
     live.applied()
+
+
+@pytest.fixture
+def slowly(fleet, live, monkeypatch):
+    """A broker in which by the clock each look at it takes 0.1 ms, so that it
+    does as little at a time as one that is slow."""
+    shim = shutil.copy(BUILD / "lib" / "slow_clock.so", fleet.root)
+    before = os.environ.get("WEIR_BROKER_PRELOAD")
+    monkeypatch.setenv("WEIR_BROKER_PRELOAD",
+                       f"{before}:{shim}" if before else str(shim))
+    with Broker(fleet) as b:
+        yield b
+
+
+def turns(fleet, prefix, n):
+    """In how many turns the broker took up the N changes of devices whose ids
+    begin like that, as their events tell."""
+    told = [json.loads(x) for x in fleet.weir(
+        "--json", "tail", "-n", "all", "--no-follow", "--type",
+        "status").splitlines()]
+    at = [x["t_ms"] for x in told if x["device"].startswith(prefix)]
+    assert len(at) == n
+    return 1 + sum(b - a > 12 for a, b in zip(at, at[1:]))
+
+
+def test_nobody_waits_while_it_is_taken_up(fleet, slowly, live):
+    """2 ms a look; of the registry's changes, which an operator makes, 10."""
+    live.applied(live.quarantine(*(f"a-{i:03}" for i in range(100))))
+    assert turns(fleet, "a-", 100) >= 4
+    ids = [f"b-{i:03}" for i in range(300)]
+    table = fleet.root / "devices.csv"
+    table.write_text("\n".join(["id,class"] + [f"{x},plain" for x in ids]))
+    fleet.weir("device", "import", table)
+    assert fleet.run("suspend", "-", "--wait", "20s",
+                     stdin="\n".join(ids)).returncode == 0
+    assert turns(fleet, "b-", 300) >= 3
 
 
 # -------------------------------------------------------- what cannot be read

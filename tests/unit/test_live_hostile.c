@@ -54,6 +54,29 @@ static void test_schema(void **state)
 	}
 }
 
+/* A tree of large pages is made to be slow. */
+static void test_pages(void **state)
+{
+	static const char *const schema[] = LIVE_SCHEMA_SQL;
+	static const int sizes[] = {4096, 512, 65536};
+	struct fixture *fx = *state;
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		char *sql = sqlite3_mprintf(
+			"PRAGMA page_size = %d; PRAGMA journal_mode = WAL; %s; "
+			"%s; %s; PRAGMA user_version = 1",
+			sizes[i], schema[0], schema[1], schema[2]);
+
+		assert_non_null(sql);
+		fx_sql(fx, sql);
+		sqlite3_free(sql);
+		assert_int_equal(read_all(fx), sizes[i] == 4096);
+		assert_int_equal(strstr(fx->e.msg, "its pages") != NULL,
+			sizes[i] != 4096);
+		assert_int_equal(unlink(fx->path), 0);
+	}
+}
+
 /* The schema says what weir-feed's says, whatever the rows are. */
 static void look_strict(struct fixture *fx)
 {
@@ -170,18 +193,19 @@ static void test_endless(void **state)
 {
 	struct fixture *fx = *state;
 	char name[128];
-	char sql[256] = "";
+	char sql[320] = "";
 
 	good(fx);
-	/* Tables: reading the schema is given up. */
-	fx_sql(fx, "BEGIN");
+	/* Tables: reading the schema is given up, before all are parsed. */
 	(void)snprintf(sql, sizeof(sql),
 		"PRAGMA writable_schema = ON; WITH RECURSIVE n(i) AS (SELECT 1 "
 		"UNION ALL SELECT i + 1 FROM n WHERE i < 300000) INSERT INTO "
 		"sqlite_schema SELECT 'table', 't' || i, 't' || i, 2, "
-		"'CREATE TABLE t' || i || '(a)' FROM n");
+		"'CREATE TABLE t' || i || '(a)' FROM n; "
+		"PRAGMA wal_checkpoint(TRUNCATE)");
 	fx_sql(fx, sql);
 	assert_false(read_all(fx));
+	assert_non_null(strstr(fx->e.msg, "more than"));
 	assert_int_equal(unlink(fx->path), 0);
 	/* A hole for a log: it is not read through. */
 	good(fx);
@@ -275,6 +299,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_schema),
+		TEST(test_pages),
 		TEST(test_rows),
 		TEST(test_bytes),
 		TEST(test_endless),
