@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bench_feed FOLDER look|mark|page CALLS: what weir-feed does each second, each
- * minute and for each page of metrics, CALLS times over: a meter of 16,384
- * devices, which all count between two looks. For callgrind.
+ * bench_feed FOLDER look|mark|find|page CALLS: what weir-feed does each second,
+ * each minute (the look, then the findings) and for each page of metrics, CALLS
+ * times over: a meter of 16,384 devices, which all count between two looks. For
+ * callgrind.
  */
+#include "feed/detector.h"
 #include "feed/metrics_text.h"
 
 #include <inttypes.h>
@@ -16,6 +18,7 @@
 
 /* What is counted by callgrind. */
 void watched(struct watch *w) __attribute__((noinline));
+void found(struct detector *d, const struct watch *w) __attribute__((noinline));
 void paged(const struct watch *w, struct text *out) __attribute__((noinline));
 
 static bool fill(struct segment *s)
@@ -69,6 +72,13 @@ void watched(struct watch *w)
 		;
 }
 
+void found(struct detector *d, const struct watch *w)
+{
+	detector_second(d, w);
+	while (detector_step(d, w))
+		;
+}
+
 void paged(const struct watch *w, struct text *out)
 {
 	static const struct config_metrics none = {.top = TOP};
@@ -83,6 +93,27 @@ void paged(const struct watch *w, struct text *out)
 	scrape_free(&s);
 }
 
+/* Each minute has its look. */
+static void find(struct segment *s, struct watch *w, int calls)
+{
+	struct detector_limits limits;
+	struct detector *d;
+	struct err e;
+
+	detector_limits_default(&limits);
+	if (!detector_open(&limits, &d, &e))
+		abort();
+	for (int64_t i = 0; i < calls; i++) {
+		(void)watch_look(w, 180 + i * 60, 180000 + i * 60000);
+		watched(w);
+		found(d, w);
+		traffic(s);
+	}
+	if (d->minutes == 0)
+		abort();
+	detector_close(&d);
+}
+
 static void run(struct segment *s, struct watch *w, const char *what, int calls)
 {
 	int64_t second = strcmp(what, "mark") == 0 ? 60 : 0;
@@ -94,6 +125,10 @@ static void run(struct segment *s, struct watch *w, const char *what, int calls)
 		while (watch_step(w))
 			;
 		traffic(s);
+	}
+	if (strcmp(what, "find") == 0) {
+		find(s, w, calls);
+		return;
 	}
 	for (int64_t i = 0; i < calls; i++) {
 		text_clear(&out);
@@ -119,7 +154,8 @@ int main(int argc, char **argv)
 	struct err e;
 
 	if (argc != 4) {
-		(void)fputs("usage: bench_feed FOLDER look|mark|page CALLS\n",
+		(void)fputs(
+			"usage: bench_feed FOLDER look|mark|find|page CALLS\n",
 			stderr);
 		return 2;
 	}

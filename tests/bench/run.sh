@@ -71,6 +71,7 @@ while read -r what function divisor ceiling text; do
 done <<'END'
 look watched 16384 250 to look at a device that has changed, each second
 mark watched 16384 450 to look at it where a minute begins
+find found 16384 650 to find who is unlike its class, each minute
 page paged 1 4700000 for a page of metrics, 20 classes and 20 devices
 END
 exit "$status"
