@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "feed/conn.h"
 
+#include "feed/exchange.h"
 #include "feed/feed.h"
 #include "feed/log.h"
 #include "feed/reply.h"
 #include "feed/route.h"
 #include "feed/stream_private.h"
+#include "feed/turns.h"
 
 #include <openssl/crypto.h>
 #include <openssl/ssl.h>
@@ -28,19 +30,6 @@
  * socket with bytes unread would reset it, and the answer could be lost. */
 #define LINGER_BYTES ((size_t)262144)
 
-/* A request and its answer. */
-struct exchange {
-	struct http_head head; /* lies in the connection's IN */
-	struct ask ask;
-	struct access_id id;
-	struct answer answer;
-	enum reply_body how;
-	bool bare;      /* HEAD: no body is sent */
-	bool close;     /* the connection ends after it */
-	bool body_left; /* to be sent */
-	bool asked;     /* more was */
-};
-
 /* ------------------------------------------------------------------- timing */
 
 static void on_timer(lws_sorted_usec_list_t *sul);
@@ -61,38 +50,23 @@ static void set_deaf(struct conn *c, bool deaf)
 
 /* ---------------------------------------------------------------- the answer */
 
-static void exchange_free(struct conn *c)
+static void end_exchange(struct conn *c)
 {
 	if (c->x == NULL)
 		return;
-	answer_free(&c->x->answer);
 	/* A token does not stay where it was read. All of a body need not have
 	 * come, and what came after it is the next request. */
 	if (c->x->head.authorization.n != 0 && c->in.p != NULL)
 		OPENSSL_cleanse(c->in.p, c->need < c->in.n ? c->need : c->in.n);
-	free(c->x);
-	c->x = NULL;
+	exchange_free(&c->x);
 }
 
 /* Begins to write the answer that X has. Nothing more is read before it has
  * left. */
 static void send_answer(struct conn *c)
 {
-	struct exchange *x = c->x;
-	struct answer *a = &x->answer;
-
-	if (a->body.failed) {
-		answer_free(a);
-		answer_problem(a, 503, "out of memory; try again later");
-		a->retry_after_s = 10;
-	}
-	if (a->more != NULL)
-		x->how = x->head.minor ? REPLY_CHUNKED : REPLY_CLOSE;
-	x->close = x->close || a->close || x->head.close || c->stopping ||
-		   x->how == REPLY_CLOSE;
-	x->body_left =
-		!x->bare && reply_has_body(a->status != 0 ? a->status : 200);
-	reply_head(a, x->how, x->close, (int64_t)time(NULL), &c->out);
+	turns_leave(c);
+	exchange_begin(c->x, c->stopping, &c->out);
 	c->state = CONN_ANSWER;
 	set_timer(c, ANSWER_S);
 	set_deaf(c, true);
@@ -115,46 +89,6 @@ static bool refuse(struct conn *c, const struct http_refusal *r)
 	c->x->close = true;
 	answer_problem(&c->x->answer, r->status, "%s", r->why);
 	send_answer(c);
-	return true;
-}
-
-/* The next of what the answer has, into the empty OUT. *end: nothing is
- * left. */
-static bool next_piece(struct conn *c, bool *end)
-{
-	struct exchange *x = c->x;
-	struct answer *a = &x->answer;
-	struct text swap = c->out;
-	enum answer_more more = ANSWER_MORE;
-
-	*end = !x->body_left;
-	if (*end)
-		return true;
-	if (x->how == REPLY_LENGTH) {
-		c->out = a->body;
-		a->body = swap;
-		x->body_left = false;
-		return true;
-	}
-	/* The first piece may be there before it is asked for. */
-	if (x->asked || a->body.n == 0)
-		more = a->more(a);
-	x->body_left = more == ANSWER_MORE;
-	x->asked = true;
-	if (more == ANSWER_BROKEN || a->body.failed)
-		return false;
-	/* All of it is made: what made it serves the next one. */
-	if (!x->body_left && a->drop != NULL) {
-		a->drop(a->ctx);
-		a->drop = NULL;
-	}
-	if (x->how == REPLY_CHUNKED)
-		reply_chunk(&c->out, (struct str){a->body.p, a->body.n});
-	else
-		text_add(&c->out, (struct str){a->body.p, a->body.n});
-	text_clear(&a->body);
-	if (!x->body_left && x->how == REPLY_CHUNKED)
-		reply_last_chunk(&c->out);
 	return true;
 }
 
@@ -195,7 +129,7 @@ static void send_upgrade(struct conn *c)
 	}
 	a->drop = NULL; /* ctx is the stream's */
 	c->id = c->x->id;
-	exchange_free(c);
+	end_exchange(c);
 	memmove(c->in.p, c->in.p + c->need, c->in.n - c->need);
 	c->in.n -= c->need;
 	reply_upgrade(&c->out, accept);
@@ -297,7 +231,14 @@ static bool understand(struct conn *c)
 	if (!http_parse((struct str){c->in.p, c->need - c->x->head.length},
 		    &c->x->head, &r))
 		return refuse(c, &r);
-	answer_request(c);
+	if (turns_has_time(c->turns)) {
+		turns_leave(c);
+		answer_request(c);
+		return true;
+	}
+	turns_wait(c->turns, c);
+	set_timer(c, ANSWER_S);
+	set_deaf(c, true);
 	return true;
 }
 
@@ -329,7 +270,7 @@ static bool linger(struct conn *c)
 {
 	SSL *tls = lws_get_ssl(c->wsi);
 
-	exchange_free(c);
+	end_exchange(c);
 	stream_free(&c->stream);
 	text_free(&c->in);
 	text_free(&c->out);
@@ -350,7 +291,7 @@ static bool next_request(struct conn *c)
 
 	if (c->x->close || c->stopping)
 		return linger(c);
-	exchange_free(c);
+	end_exchange(c);
 	if (left != 0)
 		memmove(c->in.p, c->in.p + c->need, left);
 	c->in.n = left;
@@ -417,7 +358,12 @@ bool conn_write(struct conn *c)
 		set_deaf(c, false);
 		return true;
 	}
-	if (!next_piece(c, &end))
+	if (!exchange_is_made(c->x) && !turns_has_time(c->turns)) {
+		turns_wait(c->turns, c);
+		return true;
+	}
+	turns_leave(c);
+	if (!exchange_next(c->x, &c->out, &end))
 		return false;
 	/* The client waits for us, not we for it. */
 	if (c->out.n == 0 && !end)
@@ -455,10 +401,31 @@ static void on_timer(lws_sorted_usec_list_t *sul)
 		kill_conn(c);
 }
 
-void conn_open(struct conn *c, struct feed *f, struct lws *wsi,
+static bool go_on(struct conn *c)
+{
+	if (c->state == CONN_ANSWER)
+		return conn_write(c);
+	set_deaf(c, false);
+	return understand(c);
+}
+
+void conn_go_on(struct conn *c)
+{
+	if (!go_on(c))
+		kill_conn(c);
+}
+
+bool conn_is_long(const struct conn *c)
+{
+	return c->state == CONN_ANSWER && c->x != NULL &&
+	       c->x->answer.more != NULL && c->x->body_left;
+}
+
+void conn_open(struct conn *c, const struct conn_home *home, struct lws *wsi,
 	const uint8_t address[static 16])
 {
-	c->feed = f;
+	c->feed = home->feed;
+	c->turns = home->turns;
 	c->wsi = wsi;
 	memcpy(c->address, address, sizeof(c->address));
 	set_timer(c, HEAD_S);
@@ -478,7 +445,8 @@ void conn_close(struct conn *c)
 	if (c->wsi == NULL)
 		return;
 	lws_sul_cancel(&c->timer);
-	exchange_free(c);
+	turns_leave(c);
+	end_exchange(c);
 	stream_free(&c->stream);
 	text_free(&c->in);
 	text_free(&c->out);

@@ -74,6 +74,15 @@ static void key_of(const uint8_t address[static 16], uint8_t out[static 16])
 		memset(out + 8, 0, 8);
 }
 
+bool peers_same(const uint8_t a[static 16], const uint8_t b[static 16])
+{
+	uint8_t x[16], y[16];
+
+	key_of(a, x);
+	key_of(b, y);
+	return memcmp(x, y, sizeof(x)) == 0;
+}
+
 /* The finalizer of MurmurHash3, with a seed that nobody can guess. */
 static uint64_t mix(uint64_t x)
 {

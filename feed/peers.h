@@ -33,6 +33,9 @@ bool peers_enter(
 void peers_leave(struct peers *p, const uint8_t address[static 16]);
 uint32_t peers_connections(const struct peers *p);
 
+/* True when A and B count as one. */
+bool peers_same(const uint8_t a[static 16], const uint8_t b[static 16]);
+
 /* Who came from ADDRESS showed something wrong. Returns how many seconds he
  * shall wait before he is listened to again, 0: he need not. NOW_MS is of a clock
  * that does not jump. */

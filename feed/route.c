@@ -12,31 +12,36 @@
 #include "feed/api_openapi.h"
 #include "feed/api_tail.h"
 #include "feed/api_usage.h"
+#include "feed/feed.h"
 #include "feed/metrics.h"
+#include "feed/server.h"
 
 /* Patterns that a path could match twice do not exist: the first one wins. */
 const struct route ROUTES[] = {
-	{ASK_GET, RIGHT_NONE, "/api/v1/health", api_health},
-	{ASK_GET, RIGHT_READ, "/api/v1/tail", api_tail},
-	{ASK_GET, RIGHT_READ, "/api/v1/quarantines", action_quarantines},
-	{ASK_GET, RIGHT_READ, "/api/v1/actions", action_list},
-	{ASK_POST, RIGHT_ACT, "/api/v1/devices/{id}/quarantine",
+	{ASK_GET, RIGHT_NONE, false, "/api/v1/health", api_health},
+	{ASK_GET, RIGHT_READ, false, "/api/v1/tail", api_tail},
+	{ASK_GET, RIGHT_READ, false, "/api/v1/quarantines", action_quarantines},
+	{ASK_GET, RIGHT_READ, false, "/api/v1/actions", action_list},
+	{ASK_POST, RIGHT_ACT, false, "/api/v1/devices/{id}/quarantine",
 		action_quarantine},
-	{ASK_POST, RIGHT_ACT, "/api/v1/devices/{id}/release", action_release},
-	{ASK_GET, RIGHT_READ, "/metrics", metrics_answer},
-	{ASK_GET, RIGHT_NONE, "/api/v1/openapi.json", api_openapi},
-	{ASK_GET, RIGHT_READ, "/api/v1/devices", api_devices},
-	{ASK_GET, RIGHT_READ, "/api/v1/devices/{id}", api_device},
-	{ASK_GET, RIGHT_READ, "/api/v1/classes", api_classes},
-	{ASK_GET, RIGHT_READ, "/api/v1/classes/{name}", api_class},
-	{ASK_GET, RIGHT_READ, "/api/v1/devices/{id}/usage", api_device_usage},
-	{ASK_GET, RIGHT_READ, "/api/v1/classes/{name}/usage", api_class_usage},
-	{ASK_GET, RIGHT_READ, "/api/v1/usage/top", api_usage_top},
-	{ASK_GET, RIGHT_READ, "/api/v1/events", api_events},
-	{ASK_GET, RIGHT_READ, "/api/v1/findings", api_findings},
-	{ASK_GET, RIGHT_READ, "/api/v1/export/usage", api_export_usage},
-	{ASK_GET, RIGHT_READ, "/api/v1/export/events", api_export_events},
-	{ASK_OTHER, RIGHT_NONE, NULL, NULL},
+	{ASK_POST, RIGHT_ACT, false, "/api/v1/devices/{id}/release",
+		action_release},
+	{ASK_GET, RIGHT_READ, true, "/metrics", metrics_answer},
+	{ASK_GET, RIGHT_NONE, false, "/api/v1/openapi.json", api_openapi},
+	{ASK_GET, RIGHT_READ, true, "/api/v1/devices", api_devices},
+	{ASK_GET, RIGHT_READ, false, "/api/v1/devices/{id}", api_device},
+	{ASK_GET, RIGHT_READ, true, "/api/v1/classes", api_classes},
+	{ASK_GET, RIGHT_READ, true, "/api/v1/classes/{name}", api_class},
+	{ASK_GET, RIGHT_READ, true, "/api/v1/devices/{id}/usage",
+		api_device_usage},
+	{ASK_GET, RIGHT_READ, true, "/api/v1/classes/{name}/usage",
+		api_class_usage},
+	{ASK_GET, RIGHT_READ, true, "/api/v1/usage/top", api_usage_top},
+	{ASK_GET, RIGHT_READ, true, "/api/v1/events", api_events},
+	{ASK_GET, RIGHT_READ, false, "/api/v1/findings", api_findings},
+	{ASK_GET, RIGHT_READ, true, "/api/v1/export/usage", api_export_usage},
+	{ASK_GET, RIGHT_READ, true, "/api/v1/export/events", api_export_events},
+	{ASK_OTHER, RIGHT_NONE, false, NULL, NULL},
 };
 
 /* The bytes of S up to '/' or its end. */
@@ -123,6 +128,13 @@ void route_answer(struct feed *f, const struct ask *q, struct answer *a)
 			"what there is");
 	} else if (q->right < r->right) {
 		refuse_right(q, r->right, a);
+	} else if (r->is_long && f->server != NULL &&
+		   !server_has_room(f->server, q->address)) {
+		answer_problem(a, 503,
+			"%u long answers are being made, or %u for this "
+			"address; ask again when one has ended",
+			SERVER_LONG, SERVER_LONG_ADDRESS);
+		a->retry_after_s = 1;
 	} else {
 		r->handle(f, q, a);
 	}

@@ -14,7 +14,9 @@ struct feed;
 struct route {
 	enum ask_method method; /* ASK_GET serves HEAD too */
 	enum ask_right right;   /* what it takes; RIGHT_NONE: open to all */
-	const char *pattern;    /* "/api/v1/devices/{id}" */
+	/* Its answer may be made in pieces: only so many at a time. */
+	bool is_long;
+	const char *pattern; /* "/api/v1/devices/{id}" */
 	/* Must not block, and takes ANSWER_STEP_MS at most. */
 	void (*handle)(struct feed *f, const struct ask *q, struct answer *a);
 };

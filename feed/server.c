@@ -6,7 +6,9 @@
 #include "feed/listen.h"
 #include "feed/log.h"
 #include "feed/notify.h"
+#include "feed/peers.h"
 #include "feed/tls.h"
+#include "feed/turns.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -35,6 +37,7 @@ struct server {
 	struct lws *listener, *signals; /* NULL: closed */
 	lws_sorted_usec_list_t second, step, beat, stop;
 	lws_dll2_owner_t conns;
+	struct turns turns;
 	uint8_t next_address[16]; /* of the client that is being let in */
 	bool entering;            /* it is counted, and nobody's yet */
 	uint64_t turned_away;
@@ -99,6 +102,24 @@ static void on_beat(lws_sorted_usec_list_t *sul)
 void server_beat(struct server *s)
 {
 	lws_sul_schedule(s->context, 0, &s->beat, on_beat, 1);
+}
+
+/* ------------------------------------------------------------------------ room */
+
+bool server_has_room(const struct server *s, const uint8_t address[static 16])
+{
+	uint32_t all = 0, of_address = 0;
+
+	for (struct lws_dll2 *d = s->conns.head; d != NULL; d = d->next) {
+		const struct conn *c = OWNER_OF(d, struct conn, all);
+
+		if (!conn_is_long(c))
+			continue;
+		all++;
+		of_address += peers_same(c->address, address) ? 1 : 0;
+	}
+	return all < SERVER_LONG &&
+	       (of_address < SERVER_LONG_ADDRESS || access_loopback(address));
 }
 
 /* -------------------------------------------------------------------- stopping */
@@ -211,7 +232,8 @@ static int adopted(struct server *s, struct lws *wsi, struct conn *c)
 {
 	if (s->stopping)
 		return -1;
-	conn_open(c, s->feed, wsi, s->next_address);
+	conn_open(c, &(struct conn_home){s->feed, &s->turns}, wsi,
+		s->next_address);
 	s->entering = false;
 	lws_dll2_add_tail(&c->all, &s->conns);
 	return 0;
@@ -361,6 +383,7 @@ static bool make_loop(struct server *s, struct err *e)
 	s->context = lws_create_context(&info);
 	if (s->context == NULL)
 		return no_loop(e, "start");
+	turns_open(&s->turns, s->context);
 	return make_host(s, &info, e);
 }
 
@@ -455,6 +478,7 @@ void server_close(struct server **s)
 		lws_sul_cancel(&(*s)->step);
 		lws_sul_cancel(&(*s)->beat);
 		lws_sul_cancel(&(*s)->stop);
+		turns_close(&(*s)->turns);
 		lws_context_destroy((*s)->context);
 	}
 	(*s)->feed->server = NULL;

@@ -8,6 +8,7 @@
 
 #include "core/err.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct feed;
@@ -29,6 +30,12 @@ struct server_clients server_clients(const struct server *s);
 /* Serves until SIGTERM or SIGINT, which must be blocked, and until what was
  * under way is done, for some seconds at most. */
 MUST bool server_run(struct server *s, struct err *e);
+
+#define SERVER_LONG         48u /* answers that are made in pieces, at a time */
+#define SERVER_LONG_ADDRESS 16u /* of them of one address beyond loopback */
+
+/* True: one more answer of many pieces may be made for who is at ADDRESS. */
+bool server_has_room(const struct server *s, const uint8_t address[static 16]);
 
 /* feed_beat is to be called now: somebody waits for it. */
 void server_beat(struct server *s);

@@ -10,8 +10,13 @@ times; another client asks for /api/v1/health all the while, over a new
 connection each: the longest that it waited is printed beside. All pages of the
 whole list must have every device, once.
 
+Then many ask for what takes longest at once, again and again for a while: how
+many are answered, how many told to come again, and how long does that other
+client wait?
+
     WEIR_BUILD             build tree with weir, weir-feed, bench_pulse
     WEIR_FEED_API_DEVICES  how many: several, with blanks between ("100000")
+    WEIR_FEED_API_CROWD    how many at once (100)
 """
 
 import os
@@ -30,6 +35,8 @@ from harness import BUILD, Fleet  # noqa: E402
 
 DEVICES = [int(x) for x in
            os.environ.get("WEIR_FEED_API_DEVICES", "100000").split()]
+CROWD = int(os.environ.get("WEIR_FEED_API_CROWD", "100"))
+CROWD_S = 10
 ROUNDS = 5
 CLASSES = 20
 REQUESTS = [
@@ -60,6 +67,10 @@ class Waiting:
             self.took.append((time.monotonic() - begin) * 1e3)
             time.sleep(0.002)
 
+    def typical(self):
+        """Of what longest() forgets."""
+        return f"{statistics.median(self.took):.1f}" if self.took else "–"
+
     def longest(self):
         took, self.took = self.took, []
         return f"{max(took):.1f}" if took else "–"
@@ -67,6 +78,32 @@ class Waiting:
     def end(self):
         self.stop = True
         self.thread.join()
+
+
+def crowd(feed, waiting):
+    """CROWD clients that ask for the longest of REQUESTS for CROWD_S seconds."""
+    statuses, end = [], time.monotonic() + CROWD_S
+    text = (b"GET /api/v1/devices?sort=wire_bytes_in&limit=100 HTTP/1.1\r\n"
+            b"Host: localhost\r\nConnection: close\r\n\r\n")
+
+    def run():
+        while time.monotonic() < end:
+            with feed.raw(timeout=120) as s:
+                s.sendall(text)
+                head = s.recv(12)
+                while s.recv(65536):
+                    pass
+            statuses.append(head[9:12])
+
+    waiting.longest()
+    threads = [threading.Thread(target=run) for _ in range(CROWD)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    print(f"\n{CROWD} at once: {statuses.count(b'200')} answered, "
+          f"{statuses.count(b'503')} told to come again; others waited, ms: "
+          f"{waiting.typical()}, longest {waiting.longest()}", flush=True)
 
 
 def register(fleet, n):
@@ -123,6 +160,7 @@ def measure(n):
                           f"| {statistics.median(took):.1f} "
                           f"| {size / 1e3:.0f} | {waiting.longest()} |",
                           flush=True)
+                crowd(feed, waiting)
             finally:
                 waiting.end()
             print(f"\n{n:,}: the whole list in pages of 1,000: "
