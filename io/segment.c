@@ -74,6 +74,24 @@ static bool lock(const char *path, int fd, struct err *e)
 	return segment_fault(e, path, "cannot be locked");
 }
 
+/* The folder's group reads: `weir init` says which, for the files that it finds,
+ * and so it is for one that is begun later. A broker that is not in the group
+ * counts all the same; its readers are told that they may not read. */
+static void give_to_group_of_folder(const char *path, int fd)
+{
+	const char *slash = strrchr(path, '/');
+	char folder[4096] = ".";
+	struct stat dir, st;
+
+	if (slash != NULL)
+		(void)snprintf(folder, sizeof folder, "%.*s",
+			slash == path ? 1 : (int)(slash - path), path);
+	if (stat(folder, &dir) == 0 && fstat(fd, &st) == 0 &&
+		st.st_gid != dir.st_gid &&
+		fchown(fd, (uid_t)-1, dir.st_gid) != 0)
+		errno = 0;
+}
+
 #define ASIDES 100u
 
 bool segment_open_locked(const char *path, int *fd, bool *fresh, struct err *e)
@@ -92,6 +110,7 @@ bool segment_open_locked(const char *path, int *fd, bool *fresh, struct err *e)
 		return err_set(e, ERR_ENVIRONMENT,
 			"%s: not a regular file; move it away", path);
 	}
+	give_to_group_of_folder(path, f);
 	*fresh = st.st_size == 0;
 	*fd = f;
 	return true;

@@ -19,7 +19,8 @@ struct segment {
 };
 
 /*
- * Opens PATH for writing, made if missing (0640). Every block is allocated
+ * Opens PATH for writing, made if missing (0640), and gives it the group of its
+ * folder, where the process may. Every block is allocated
  * before a byte of it is touched: a sparse file on a full disk would be a
  * SIGBUS. All that the segment can grow to is mapped, so that nothing in it
  * ever moves; what lies beyond the file must not be touched. A second

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _XOPEN_SOURCE 700 /* nftw */
+#define _GNU_SOURCE /* nftw, setgroups */
 #include "io/segment.h"
 
 #include <fcntl.h>
 #include <ftw.h>
+#include <grp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -172,6 +173,49 @@ static void test_killed_writer(void **state)
 	assert_int_equal(status, 0);
 	assert_true(segment_open_write(path, &w, note, sizeof note, &e));
 	segment_close(&w);
+}
+
+#define READERS 54321 /* a group that nobody is in */
+#define NOBODY  65534
+
+/* In a child without privileges, in GROUP beside its own. */
+static void write_as_nobody(gid_t group)
+{
+	struct segment w = {0};
+	struct err e;
+	int status;
+	pid_t child = fork();
+
+	assert_true(child >= 0);
+	if (child == 0)
+		_exit(setgroups(1, &group) != 0 || setgid(NOBODY) != 0 ||
+			setuid(NOBODY) != 0 ||
+			!segment_open_write(path, &w, note, sizeof note, &e));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
+/* Readers are in the group of the folder: so it is of a file begun later, too. */
+static void test_group_of_the_folder(void **state)
+{
+	struct stat st;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(chown(dir, NOBODY, READERS), 0);
+	/* Who is not in that group cannot give it, and writes all the same. */
+	write_as_nobody(NOBODY);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_gid, NOBODY);
+	write_as_nobody(READERS);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_gid, READERS);
+	assert_int_equal(st.st_mode & 07777, 0640);
+	assert_int_equal(unlink(path), 0);
+	write_as_nobody(READERS);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_gid, READERS);
 }
 
 static void test_set_aside(void **state)
@@ -372,6 +416,8 @@ int main(void)
 			test_reader_leaves_the_lock, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_killed_writer, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_group_of_the_folder, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_set_aside, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_identity, setup, teardown),
