@@ -249,10 +249,16 @@ static bool configure(const struct flags *f, struct feed_config *c,
 	return config_complete(c, e) && config_check(c, e);
 }
 
+/* 2 is what trying again does not help. */
+static int status_of(const struct err *e)
+{
+	return e->code == ERR_INPUT ? 2 : 3;
+}
+
 static int end(const char *path, const struct err *e)
 {
 	say_err(path, e);
-	return e->code == ERR_INPUT || e->code == ERR_CONFLICT ? 2 : 3;
+	return status_of(e);
 }
 
 static int say_help(bool version)
@@ -284,5 +290,5 @@ int main(int argc, char **argv)
 	if (serve(&config, &e))
 		return 0;
 	log_err(LOG_ERROR, "failed", &e);
-	return e.code == ERR_INPUT || e.code == ERR_CONFLICT ? 2 : 3;
+	return status_of(&e);
 }

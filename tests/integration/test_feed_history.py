@@ -226,7 +226,7 @@ def test_who_may_read(lived):
 
 def test_one_feed(own_fleet):
     with Feed(own_fleet) as feed:
-        said = Feed(own_fleet).fails_to_start(2)
+        said = Feed(own_fleet).fails_to_start(3)
         assert "held by another weir-feed" in said
         assert f"pid {feed.process.pid}" in said
         assert feed.get(HEALTH).status == 200
