@@ -17,6 +17,8 @@ import feed_support
 import harness
 
 UNIT = harness.REPO / "broker-conf" / "weir-feed.service"
+DROP_IN = (harness.REPO / "broker-conf" / "mosquitto.service.d" /
+           "weir.conf")
 SYSUSERS = harness.REPO / "broker-conf" / "weir-feed.sysusers.conf"
 
 needs_systemd = pytest.mark.skipif(
@@ -134,7 +136,15 @@ def test_readiness(own_fleet):
         assert s.recv(100) == b"STOPPING=1"
 
 
-def test_config_of_the_unit_is_checked_first():
-    """A configuration that is wrong is told by `systemctl start`."""
-    assert "ExecStartPre=/usr/local/bin/weir-feed --check-config" in \
-        UNIT.read_text()
+@pytest.mark.parametrize("of", [UNIT, DROP_IN], ids=["feed", "broker"])
+def test_systemd_does_not_give_up(of):
+    """By default it does, after five failures in ten seconds; the lane systemd
+    has it happen."""
+    assert "\nRestart=always\n" in of.read_text()
+    head = of.read_text().split("[Service]")[0]
+    assert "[Unit]" in head and "\nStartLimitIntervalSec=0\n" in head
+
+
+def test_wrong_configuration_is_not_tried_again():
+    """It exits with 2 then, and with no other fault: test_feed_server.py."""
+    assert "\nRestartPreventExitStatus=2\n" in UNIT.read_text()
