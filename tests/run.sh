@@ -4,8 +4,8 @@
 # tests/run.sh [-v] [LANE…]
 #
 # The one test command, for people and for CI. Without a lane: all but
-# soak, which takes hours, valgrind, which is slow, and mosquitto21, which needs
-# another broker than Debian 12's. A lane is tests/lanes/LANE.sh; its output
+# soak, which takes hours, valgrind, which is slow, mosquitto21, which needs
+# another broker than Debian 12's, and systemd, which boots a machine of its own. A lane is tests/lanes/LANE.sh; its output
 # goes to a log in build-logs/, or with -v to the terminal too.
 #
 # Ends with `N passed, M failed`: the tests that ctest and pytest ran, and one
@@ -16,7 +16,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 all=(format shell layering build symbols unit examples integration asan
 	tsan torture tidy cppcheck fuzz coverage bench)
-rest='valgrind soak mosquitto21'
+rest='valgrind soak mosquitto21 systemd'
 
 verbose=
 lanes=()

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# install.sh build|tests
+# install.sh build|tests|systemd
 #
 # Installs those Debian packages of the named list that are missing; does and
 # says nothing when all are there. `build`: to build Weir and run the
-# quickstart. `tests`: those and what tests/run.sh needs.
+# quickstart. `tests`: those and what tests/run.sh needs. `systemd`: those and
+# what its lane of that name needs.
 #
 # WEIR_NO_INSTALL=1: never install; for machines that get the tools by other
 # means. Exit status: 0 all there, 2 usage, 3 they cannot be installed.
@@ -38,6 +39,9 @@ test_packages=(
 	prometheus
 )
 
+# A Debian to boot, and what boots it.
+systemd_packages=(debootstrap systemd-container)
+
 die() { # STATUS MESSAGE
 	printf 'install.sh: %s\n' "$2" >&2
 	exit "$1"
@@ -46,7 +50,9 @@ die() { # STATUS MESSAGE
 case "${1-}" in
 build) wanted=("${build_packages[@]}") ;;
 tests) wanted=("${build_packages[@]}" "${test_packages[@]}") ;;
-*) die 2 'usage: install.sh build|tests' ;;
+systemd) wanted=("${build_packages[@]}" "${test_packages[@]}"
+	"${systemd_packages[@]}") ;;
+*) die 2 'usage: install.sh build|tests|systemd' ;;
 esac
 
 [ "${WEIR_NO_INSTALL-}" != 1 ] || exit 0
@@ -59,7 +65,7 @@ WEIR_NO_INSTALL=1"
 fi
 
 # npm is a package of its own, or comes with another nodejs than Debian's.
-if [ "$1" = tests ] && ! command -v npm >/dev/null; then
+if [ "$1" != build ] && ! command -v npm >/dev/null; then
 	wanted+=(nodejs npm)
 fi
 
