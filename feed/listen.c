@@ -117,3 +117,28 @@ enum listen_got listen_accept(int fd, int *client, uint8_t address[static 16])
 	address_of(&a, address);
 	return LISTEN_CLIENT;
 }
+
+void listen_turn_away(int client, bool plain)
+{
+	static const char text[] =
+		"HTTP/1.1 503 Service Unavailable\r\n"
+		"Content-Type: application/problem+json\r\n"
+		"Content-Length: 109\r\n"
+		"Retry-After: 5\r\n"
+		"Connection: close\r\n\r\n"
+		"{\"type\":\"about:blank\",\"title\":\"Service Unavailable\","
+		"\"status\":503,\"detail\":\"too many connections; "
+		"come back\"}\n";
+	char dropped[1024];
+
+	if (plain && send(client, text, sizeof(text) - 1,
+			     MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+		(void)shutdown(client, SHUT_WR);
+	/* What is left unread resets the connection, and takes the answer with
+	 * it. */
+	for (int i = 0; i < 16; i++) {
+		if (recv(client, dropped, sizeof(dropped), MSG_DONTWAIT) <= 0)
+			break;
+	}
+	(void)close(client);
+}

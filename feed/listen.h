@@ -22,4 +22,8 @@ enum listen_got {
 /* Takes the next client; ADDRESS is its own, IPv4 mapped. */
 enum listen_got listen_accept(int fd, int *client, uint8_t address[static 16]);
 
+/* CLIENT, which is closed, is one too many. Where HTTP is spoken in the PLAIN it is
+ * told so (503), as far as the kernel takes that at once. */
+void listen_turn_away(int client, bool plain);
+
 #endif

@@ -40,7 +40,8 @@ static const char HELP[] =
 	"A flag counts more than the configuration, and that more than a\n"
 	"variable of the environment.\n"
 	"\n"
-	"It runs until SIGTERM or SIGINT. The log is on standard error, one\n"
+	"It runs until SIGTERM or SIGINT; at SIGHUP it reads the files of TLS\n"
+	"anew. The log is on standard error, one\n"
 	"JSON object a line; the line of event \"listening\" has the URL.\n"
 	"\n"
 	"Exit status: 0 stopped as asked, 2 usage or configuration, 3 "
@@ -126,7 +127,8 @@ static bool take_flags(int argc, char **argv, struct flags *out, struct err *e)
 }
 
 /* Descriptors 0 to 2 must be open: a database opened as descriptor 2 would have
- * the log written into it. SIGTERM and SIGINT are read from a descriptor. */
+ * the log written into it. SIGTERM, SIGINT and SIGHUP are read from a
+ * descriptor. */
 static bool prepare(struct err *e)
 {
 	sigset_t ends;
@@ -139,6 +141,7 @@ static bool prepare(struct err *e)
 	(void)sigemptyset(&ends);
 	(void)sigaddset(&ends, SIGTERM);
 	(void)sigaddset(&ends, SIGINT);
+	(void)sigaddset(&ends, SIGHUP);
 	/* One thread: NOLINTNEXTLINE(concurrency-mt-unsafe) */
 	if (sigprocmask(SIG_BLOCK, &ends, NULL) != 0 ||
 		signal(SIGPIPE, SIG_IGN) == SIG_ERR)

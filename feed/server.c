@@ -41,8 +41,9 @@ struct server {
 	uint8_t next_address[16]; /* of the client that is being let in */
 	bool entering;            /* it is counted, and nobody's yet */
 	uint64_t turned_away;
-	int64_t told_ms; /* when that was said last */
-	struct err tls;  /* why TLS could not be set up */
+	int64_t told_ms;   /* when that was said last */
+	SSL_CTX *tls;      /* libwebsockets'; NULL: no TLS */
+	struct err no_tls; /* why it could not be set up */
 	bool stopping, done;
 	char url[CONFIG_ADDRESS_MAX + 16];
 };
@@ -155,45 +156,35 @@ static void stop(struct server *s)
 		s->done = true;
 }
 
+/* Certificates are renewed; all else in the configuration takes a start. */
+static void reload(struct server *s)
+{
+	struct err e;
+
+	if (s->tls == NULL)
+		log_say(LOG_NOTICE, "reload", "there is no TLS to be renewed");
+	else if (tls_renew(s->tls, &s->feed->config.tls, &e))
+		log_say(LOG_NOTICE, "reload",
+			"new connections get the certificate that is in %s now",
+			s->feed->config.tls.cert);
+	else
+		log_err(LOG_ERROR, "reload", &e);
+}
+
 static void on_signal(struct server *s, struct lws *wsi)
 {
 	struct signalfd_siginfo info;
 	int fd = (int)(intptr_t)lws_get_socket_fd(wsi);
 
-	if (read(fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+	if (read(fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
+		return;
+	if (info.ssi_signo == SIGHUP)
+		reload(s);
+	else
 		stop(s);
 }
 
 /* --------------------------------------------------------------- connections */
-
-/* Too many are here. Said in plain HTTP, if that is what is spoken, as far as
- * the kernel takes it at once. */
-static void turn_away(struct server *s, int fd)
-{
-	static const char text[] =
-		"HTTP/1.1 503 Service Unavailable\r\n"
-		"Content-Type: application/problem+json\r\n"
-		"Content-Length: 109\r\n"
-		"Retry-After: 5\r\n"
-		"Connection: close\r\n\r\n"
-		"{\"type\":\"about:blank\",\"title\":\"Service Unavailable\","
-		"\"status\":503,\"detail\":\"too many connections; "
-		"come back\"}\n";
-	char dropped[1024];
-
-	s->turned_away++;
-	if (s->feed->config.tls.cert[0] == '\0' &&
-		send(fd, text, sizeof(text) - 1, MSG_DONTWAIT | MSG_NOSIGNAL) >
-			0)
-		(void)shutdown(fd, SHUT_WR);
-	/* What is left unread resets the connection, and takes the answer with
-	 * it. */
-	for (int i = 0; i < 16; i++) {
-		if (recv(fd, dropped, sizeof(dropped), MSG_DONTWAIT) <= 0)
-			break;
-	}
-	(void)close(fd);
-}
 
 static void let_in(struct server *s, struct lws *wsi)
 {
@@ -213,7 +204,9 @@ static void let_in(struct server *s, struct lws *wsi)
 		if (got != LISTEN_CLIENT)
 			return;
 		if (!access_enter(s->feed, s->next_address)) {
-			turn_away(s, client);
+			s->turned_away++;
+			listen_turn_away(
+				client, s->feed->config.tls.cert[0] == '\0');
 			continue;
 		}
 		s->entering = true;
@@ -269,7 +262,9 @@ static int on_http(struct lws *wsi, enum lws_callback_reasons reason,
 		return gone(s, c);
 	case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS:
 		/* Of whatever it was given libwebsockets has loaded nothing. */
-		return tls_setup(user, &s->feed->config.tls, &s->tls) ? 0 : -1;
+		s->tls = user;
+		return tls_setup(user, &s->feed->config.tls, &s->no_tls) ? 0
+									 : -1;
 	default:
 		return 0;
 	}
@@ -361,10 +356,10 @@ static bool make_host(
 	if (s->feed->config.tls.cert[0] != '\0')
 		info->options |= LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX;
 	s->vhost = lws_create_vhost(s->context, info);
-	if (s->vhost == NULL && s->tls.code != ERR_NONE)
-		*e = s->tls;
+	if (s->vhost == NULL && s->no_tls.code != ERR_NONE)
+		*e = s->no_tls;
 	return s->vhost != NULL ||
-	       (s->tls.code == ERR_NONE && no_loop(e, "make its host"));
+	       (s->no_tls.code == ERR_NONE && no_loop(e, "make its host"));
 }
 
 static bool make_loop(struct server *s, struct err *e)
@@ -402,17 +397,18 @@ static bool open_all(struct server *s, struct err *e)
 {
 	struct config_listen *l = &s->feed->config.listen;
 	char at[CONFIG_ADDRESS_MAX];
-	sigset_t ends;
+	sigset_t signals;
 	int fd;
 
 	if (!access_check(s->feed, e) || !limit_files(s->feed, e) ||
 		!make_loop(s, e) || !listen_open(l, &fd, e) ||
 		!adopt_file(s, fd, &s->listener, e))
 		return false;
-	(void)sigemptyset(&ends);
-	(void)sigaddset(&ends, SIGTERM);
-	(void)sigaddset(&ends, SIGINT);
-	fd = signalfd(-1, &ends, SFD_CLOEXEC | SFD_NONBLOCK);
+	(void)sigemptyset(&signals);
+	(void)sigaddset(&signals, SIGTERM);
+	(void)sigaddset(&signals, SIGINT);
+	(void)sigaddset(&signals, SIGHUP);
+	fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (fd < 0)
 		return err_set(e, ERR_ENVIRONMENT, "cannot await signals");
 	if (!adopt_file(s, fd, &s->signals, e))

@@ -27,8 +27,9 @@ struct server_clients {
 };
 struct server_clients server_clients(const struct server *s);
 
-/* Serves until SIGTERM or SIGINT, which must be blocked, and until what was
- * under way is done, for some seconds at most. */
+/* Serves until SIGTERM or SIGINT, and until what was under way is done, for some
+ * seconds at most. SIGHUP: reads the files of TLS anew. All three must be
+ * blocked. */
 MUST bool server_run(struct server *s, struct err *e);
 
 #define SERVER_LONG         48u /* answers that are made in pieces, at a time */

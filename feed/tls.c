@@ -74,6 +74,61 @@ bool tls_setup(SSL_CTX *ctx, const struct config_tls *t, struct err *e)
 	return load_own(ctx, t, e) && load_clients(ctx, t, e);
 }
 
+/* A context has a place for each type of key, and none can be emptied: the old
+ * certificate would go on beside one of another type. */
+static bool same_type(const SSL_CTX *a, const SSL_CTX *b)
+{
+	return EVP_PKEY_get_base_id(SSL_CTX_get0_privatekey(a)) ==
+	       EVP_PKEY_get_base_id(SSL_CTX_get0_privatekey(b));
+}
+
+/* What FROM has read, so that all of it is good, or none is taken. */
+static bool take_over(SSL_CTX *ctx, SSL_CTX *from)
+{
+	const STACK_OF(X509_NAME) *names = SSL_CTX_get_client_CA_list(from);
+	STACK_OF(X509_NAME) *copy = NULL;
+	STACK_OF(X509) *chain = NULL;
+
+	if (SSL_CTX_get0_chain_certs(from, &chain) != 1)
+		return false;
+	if (names != NULL) {
+		copy = sk_X509_NAME_deep_copy(
+			names, X509_NAME_dup, X509_NAME_free);
+		if (copy == NULL)
+			return false;
+	}
+	if (SSL_CTX_use_cert_and_key(ctx, SSL_CTX_get0_certificate(from),
+		    SSL_CTX_get0_privatekey(from), chain, 1) != 1) {
+		sk_X509_NAME_pop_free(copy, X509_NAME_free);
+		return false;
+	}
+	SSL_CTX_set_client_CA_list(ctx, copy);
+	SSL_CTX_set1_cert_store(ctx, SSL_CTX_get_cert_store(from));
+	return true;
+}
+
+bool tls_renew(SSL_CTX *ctx, const struct config_tls *t, struct err *e)
+{
+	SSL_CTX *fresh = SSL_CTX_new(TLS_server_method());
+	bool done;
+
+	if (fresh == NULL)
+		return cannot(e, "cert", "set TLS up for", t->cert);
+	done = tls_setup(fresh, t, e);
+	if (done && !same_type(ctx, fresh)) {
+		(void)err_set(e, ERR_INPUT,
+			"%.160s is of another type than the key before it; "
+			"restart weir-feed to change the type",
+			t->key);
+		done = err_at(e, "tls.key");
+	} else if (done) {
+		done = take_over(ctx, fresh) ||
+		       cannot(e, "cert", "set TLS up for", t->cert);
+	}
+	SSL_CTX_free(fresh);
+	return done;
+}
+
 void tls_client(SSL *ssl, struct tls_client *out)
 {
 	struct x509_names names;

@@ -15,6 +15,10 @@
  * with the file and the remedy; place is the key of the configuration. */
 MUST bool tls_setup(SSL_CTX *ctx, const struct config_tls *t, struct err *e);
 
+/* Reads what T names anew, for handshakes to come; connections that are there
+ * stay. CTX is one that tls_setup has set up. On false it is as it was. */
+MUST bool tls_renew(SSL_CTX *ctx, const struct config_tls *t, struct err *e);
+
 /* Of a client whose chain was verified. */
 struct tls_client {
 	bool shown; /* it showed a certificate */

@@ -7,9 +7,12 @@ what, and what is said to who may not? Expected: docs/FEED.md, "Who may ask".
 
 import contextlib
 import json
+import pathlib
+import signal
 import socket
 import ssl
 import subprocess
+import tempfile
 
 import pytest
 
@@ -374,6 +377,108 @@ def test_devices_are_no_clients(fleet):
         got = f.trust(device).get(READ)
         assert got.status == 403
         assert "is a device's" in got.detail()
+
+
+class Renewal:
+    """A weir-feed with TLS of its own files, which change under it."""
+
+    def __init__(self, fleet):
+        self.fleet, self.n = fleet, 0
+        self.dir = pathlib.Path(tempfile.mkdtemp(dir=fleet.root))
+        self.dir.chmod(0o755)
+        self.put(*self.make())
+        self.feed = feed_support.Feed(fleet, config={"tls": {
+            "cert": str(self.dir / "crt"), "key": str(self.dir / "key")}})
+
+    def make(self, *key):
+        """A certificate and its key, as bytes."""
+        self.n += 1
+        out = self.fleet.root / f"renewal-{self.n}"
+        self.fleet.weir("ca", "server", "--host", "localhost", "--ip",
+                        "127.0.0.1", "--out", out)
+        return [(out / f"server.{x}").read_bytes() for x in ("crt", "key")]
+
+    def put(self, crt, key):
+        for name, data in ("crt", crt), ("key", key):
+            if data is not None:
+                (self.dir / name).write_bytes(data)
+                (self.dir / name).chmod(0o644)
+
+    def renew(self, level):
+        mark = self.feed.mark()
+        self.feed.process.send_signal(signal.SIGHUP)
+        line = self.feed.await_log('"event":"reload"', mark)
+        assert json.loads(line)["level"] == level, line
+        return line
+
+    def shown(self):
+        with self.feed.raw() as s:
+            return ssl.DER_cert_to_PEM_cert(s.getpeercert(True)).strip()
+
+
+def leaf(crt):
+    text = crt.decode()
+    end = "-----END CERTIFICATE-----"
+    return text[text.index("-----BEGIN"):text.index(end) + len(end)]
+
+
+def test_tls_is_renewed(own_fleet):
+    r = Renewal(own_fleet)
+    with r.feed.trust() as f:
+        first = (r.dir / "crt").read_bytes()
+        assert r.shown() == leaf(first)
+        old = f.connection()
+        old.request("GET", OPEN)
+        assert old.getresponse().read()
+        new, key = r.make()
+        r.put(new, key)
+        assert r.shown() == leaf(first)
+        r.renew("notice")
+        assert r.shown() == leaf(new) != leaf(first)
+        assert f.get(OPEN).status == 200
+        # Who was there is there.
+        old.request("GET", OPEN)
+        assert old.getresponse().status == 200
+        old.close()
+
+
+def rsa(directory):
+    """A certificate and a key of another type."""
+    crt, key = directory / "rsa.crt", directory / "rsa.key"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes",
+                    "-subj", "/CN=localhost", "-keyout", key, "-out", crt],
+                   check=True, capture_output=True)
+    return crt.read_bytes(), key.read_bytes()
+
+
+def test_tls_that_does_not_fit(own_fleet):
+    """What was in use stays so, and the log says why."""
+    r = Renewal(own_fleet)
+    with r.feed.trust():
+        first = (r.dir / "crt").read_bytes()
+        key = (r.dir / "key").read_bytes()
+        for files, says in (
+                ((r.make()[0], None), "cannot use the key"),
+                ((first, b""), "cannot use the key"),
+                ((b"nonsense", key), "cannot use the certificate"),
+                (rsa(r.dir), "another type")):
+            r.put(*files)
+            line = r.renew("error")
+            assert says in line and '"place":"tls.' in line
+            assert r.shown() == leaf(first)
+        (r.dir / "crt").unlink()
+        assert "cannot use the certificate" in r.renew("error")
+        assert r.shown() == leaf(first)
+        r.put(first, key)
+        r.renew("notice")
+        assert r.shown() == leaf(first)
+
+
+def test_reload_without_tls(own_fleet):
+    with feed_support.Feed(own_fleet) as f:
+        f.process.send_signal(signal.SIGHUP)
+        assert "no TLS" in f.await_log('"event":"reload"')
+        assert f.get(OPEN).status == 200
 
 
 def test_beyond_loopback_with_certificates(own_fleet):
