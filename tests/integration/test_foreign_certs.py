@@ -5,8 +5,9 @@ Scenario: certificates that others issue come to weir: those of eUICCs, of
 ones. And weir's own come to other TLS libraries, and to the broker.
 
 Question: does weir show what such a certificate says, take what the broker
-would take, and refuse the rest with the reason? Do OpenSSL, GnuTLS, NSS and
-the broker accept what weir issues, of each kind of key and CA?
+would take, and refuse the rest with the reason? Do OpenSSL, GnuTLS, NSS, Mbed
+TLS and the broker accept what weir issues, of each kind of key and CA, one by
+one and in bulk?
 
 Expected: yes. The samples are made here by the published profiles: GSMA SGP.22
 (eUICC), IEEE 802.1AR and RFC 4108 (hardware module names), RFC 7254 and RFC
@@ -20,7 +21,7 @@ import pytest
 import policies
 from cli_support import make, openssl
 from clients import Client, Wire
-from harness import Broker, Fleet
+from harness import BUILD, Broker, Fleet
 from softhsm import Token
 
 EID = "89049032007008882600086562427831"
@@ -200,6 +201,34 @@ def by_nss(ca, crt, folder, usage="C"):
                  usage)[0] == 0
 
 
+def by_mbedtls(ca, crt, _folder, purpose="client"):
+    return quiet(MBEDTLS, ca, crt, crt.with_suffix(".key"), purpose)[0] == 0
+
+
+MBEDTLS = BUILD / "bin" / "mbedtls_check"
+CHECKS = [by_openssl, by_gnutls, by_nss,
+          *([by_mbedtls] if MBEDTLS.exists() else [])]
+
+
+def test_mbedtls_is_there():
+    if not MBEDTLS.exists():
+        pytest.skip("libmbedtls-dev is not installed: nothing asks Mbed TLS")
+
+
+def test_other_libraries_take_what_is_made_in_bulk(weir):
+    """They come from another place in the code than those of cert issue."""
+    out = weir.folder / "out"
+    (weir.folder / "m.csv").write_text(
+        "id,class\n" + "".join(f"b-{i},meter\n" for i in range(8))
+        + f"{'x' * 64},meter\n")
+    weir.ok("cert", "bulk", "m.csv", "--out", out)
+    made = sorted(out.glob("*.crt"))
+    assert len(made) == 9
+    for crt in made:
+        for check in CHECKS:
+            assert check(weir.ca / "ca.crt", crt, weir.folder), (check, crt)
+
+
 @pytest.mark.parametrize("ca_type", ["p256", "p384", "rsa2048"])
 def test_other_libraries(tmp_path, ca_type):
     weir = make(tmp_path)
@@ -208,22 +237,25 @@ def test_other_libraries(tmp_path, ca_type):
     for n, key_type in enumerate(KEY_TYPES):
         weir.ok("cert", "issue", "till-7", "--out", key_type, "--key-type",
                 key_type, *(["--sim-in-cert"] if n % 2 else []))
-        crt = (tmp_path / key_type / "till-7.crt").rename(
-            tmp_path / f"{key_type}.crt")
-        for check in (by_openssl, by_gnutls, by_nss):
+        crt, _ = ((tmp_path / key_type / f"till-7.{x}").rename(
+            tmp_path / f"{key_type}.{x}") for x in ("crt", "key"))
+        for check in CHECKS:
             assert check(ca, crt, tmp_path), (check, key_type)
     weir.ok("ca", "server", "--host", "broker.example", "--key-type", ca_type)
     server = weir.ca / "server.crt"
     assert by_openssl(ca, server, tmp_path, "sslserver")
     assert by_gnutls(ca, server, tmp_path, "1.3.6.1.5.5.7.3.1")
     assert by_nss(ca, server, tmp_path, "V")
+    assert by_mbedtls not in CHECKS or by_mbedtls(ca, server, tmp_path,
+                                                  "server")
     # The checks can fail: another use, another CA, another issuer.
     assert not by_openssl(ca, server, tmp_path)
     assert not by_gnutls(ca, server, tmp_path)
     assert not by_nss(ca, server, tmp_path)
+    assert by_mbedtls not in CHECKS or not by_mbedtls(ca, server, tmp_path)
     stranger = issue(tmp_path, "stranger", "/CN=till-7",
                      "extendedKeyUsage=clientAuth\n")
-    for check in (by_openssl, by_gnutls, by_nss):
+    for check in CHECKS:
         assert not check(ca, stranger, tmp_path), check
 
 

@@ -34,7 +34,7 @@ test_packages=(
 	man-db groff-base
 	# other readers of our certificates, a CA's key in a token, and what a
 	# process does and leaves
-	gnutls-bin libnss3-tools softhsm2 libengine-pkcs11-openssl strace
+	gnutls-bin libnss3-tools libmbedtls-dev softhsm2 libengine-pkcs11-openssl strace
 	# it scrapes weir-feed, and checks the rules that are shipped for it
 	prometheus
 )
