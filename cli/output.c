@@ -93,16 +93,16 @@ static size_t printable(const unsigned char *p, size_t n)
 	return len;
 }
 
-/* TEXT with what is not printable escaped. Given. *width is its columns, if
- * each character takes one. */
-static char *escaped(const char *text, size_t *width)
+#define ESCAPED_MAX(n) (4 * (n) + 1)
+
+/* TEXT with what is not printable escaped, into OUT of ESCAPED_MAX bytes of it,
+ * with a NUL; how many, without that. */
+static size_t escape(const char *text, char *out)
 {
 	static const char hex[] = "0123456789abcdef";
 	size_t n = strlen(text), k = 0;
-	char *out = need_memory(n + 1, 4);
 	const unsigned char *p = (const unsigned char *)text;
 
-	*width = 0;
 	while (n != 0) {
 		size_t len = printable(p, n);
 
@@ -111,24 +111,33 @@ static char *escaped(const char *text, size_t *width)
 			out[k++] = 'x';
 			out[k++] = hex[p[0] >> 4];
 			out[k++] = hex[p[0] & 15];
-			*width += 4;
 			len = 1;
 		} else {
 			memcpy(out + k, p, len);
 			k += len;
-			*width += 1;
 		}
 		p += len;
 		n -= len;
 	}
-	return out;
+	out[k] = '\0';
+	return k;
+}
+
+/* The columns of an escaped text, if each character takes one. */
+static size_t columns_of(const char *text)
+{
+	size_t n = 0;
+
+	for (; *text != '\0'; text++)
+		n += ((unsigned char)*text & 0xc0) != 0x80;
+	return n;
 }
 
 void print_text(FILE *out, const char *text)
 {
-	size_t width;
-	char *s = escaped(text, &width);
+	char *s = need_memory(ESCAPED_MAX(strlen(text)), 1);
 
+	(void)escape(text, s);
 	(void)fputs(s, out);
 	free(s);
 }
@@ -177,16 +186,14 @@ void print_field(const char *label, const char *fmt, ...)
 
 /* ------------------------------------------------------------------- tables */
 
-struct cell {
-	char *text;
-	size_t width;
-};
-
+/* The cells row after row, each ended by a NUL: of a million devices there are
+ * eight million, so none has memory of its own. */
 struct table {
 	const char *const *heads;
-	size_t n_cols, n_rows, cap;
+	size_t n_cols, n_rows;
 	size_t right, n_right; /* these columns are aligned at the right */
-	struct cell *cells;    /* row after row */
+	char *text;
+	size_t used, cap; /* of text */
 	size_t *widths;
 };
 
@@ -208,37 +215,47 @@ void table_right(struct table *t, size_t from, size_t n)
 	t->n_right = n;
 }
 
-void table_row(struct table *t, const char *const *cells)
+static char *room(struct table *t, size_t n)
 {
-	struct cell *row;
+	size_t cap = t->cap != 0 ? t->cap : 4096;
+	char *more;
 
-	if (t->n_rows == t->cap) {
-		size_t cap = t->cap != 0 ? t->cap * 2 : 16;
-		struct cell *more = need_memory(cap * t->n_cols, sizeof(*more));
-
-		if (t->n_rows != 0)
-			memcpy(more, t->cells,
-				t->n_rows * t->n_cols * sizeof(*more));
-		free(t->cells);
-		t->cells = more;
-		t->cap = cap;
-	}
-	row = &t->cells[t->n_rows++ * t->n_cols];
-	for (size_t i = 0; i < t->n_cols; i++) {
-		row[i].text = escaped(
-			cells[i] != NULL ? cells[i] : "", &row[i].width);
-		if (row[i].width > t->widths[i])
-			t->widths[i] = row[i].width;
-	}
+	while (cap - t->used < n)
+		cap *= 2;
+	if (cap == t->cap)
+		return t->text + t->used;
+	more = need_memory(cap, 1);
+	if (t->used != 0)
+		memcpy(more, t->text, t->used);
+	free(t->text);
+	t->text = more;
+	t->cap = cap;
+	return more + t->used;
 }
 
-static void print_row(const struct table *t, const struct cell *row)
+void table_row(struct table *t, const char *const *cells)
+{
+	for (size_t i = 0; i < t->n_cols; i++) {
+		const char *cell = cells[i] != NULL ? cells[i] : "";
+		char *text = room(t, ESCAPED_MAX(strlen(cell)));
+		size_t width;
+
+		t->used += escape(cell, text) + 1;
+		width = columns_of(text);
+		if (width > t->widths[i])
+			t->widths[i] = width;
+	}
+	t->n_rows++;
+}
+
+/* The row at AT, or (NULL) the heads; where the next one is. */
+static const char *print_row(const struct table *t, const char *at)
 {
 	size_t blanks = 0; /* printed before the next text, not at the end */
 
 	for (size_t i = 0; i < t->n_cols; i++) {
-		const char *text = row != NULL ? row[i].text : t->heads[i];
-		size_t width = row != NULL ? row[i].width : strlen(text);
+		const char *text = at != NULL ? at : t->heads[i];
+		size_t width = columns_of(text);
 
 		if (i - t->right < t->n_right) {
 			blanks += t->widths[i] - width;
@@ -249,8 +266,11 @@ static void print_row(const struct table *t, const struct cell *row)
 			blanks = 0;
 		}
 		blanks += t->widths[i] - width + 2;
+		if (at != NULL)
+			at += strlen(at) + 1;
 	}
 	(void)putchar('\n');
+	return at;
 }
 
 void table_print(const struct table *t)
@@ -258,25 +278,25 @@ void table_print(const struct table *t)
 	/* Bold headings, where that means something. */
 	bool bold =
 		isatty(STDOUT_FILENO) == 1 && environment("NO_COLOR") == NULL;
+	const char *at;
 
 	if (t->n_rows == 0)
 		return;
 	if (bold)
 		(void)fputs("\x1b[1m", stdout);
-	print_row(t, NULL);
+	(void)print_row(t, NULL);
 	if (bold)
 		(void)fputs("\x1b[0m", stdout);
+	at = t->text;
 	for (size_t i = 0; i < t->n_rows && output_ok(); i++)
-		print_row(t, &t->cells[i * t->n_cols]);
+		at = print_row(t, at);
 }
 
 void table_free(struct table **t)
 {
 	if (*t == NULL)
 		return;
-	for (size_t i = 0; i < (*t)->n_rows * (*t)->n_cols; i++)
-		free((*t)->cells[i].text);
-	free((*t)->cells);
+	free((*t)->text);
 	free((*t)->widths);
 	free(*t);
 	*t = NULL;
