@@ -31,6 +31,9 @@ bool file_err(struct err *e, const char *what, const char *path, int error)
 
 	if (strerror_r(error, text, sizeof(text)) != 0)
 		text[0] = '\0';
+	/* What a variable of a script's is that was never set. */
+	if (path[0] == '\0')
+		path = "'' (an empty name)";
 	return err_set(e, ERR_ENVIRONMENT, "cannot %s %.160s: %s%s", what, path,
 		text, remedy(error));
 }

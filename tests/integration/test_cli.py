@@ -173,6 +173,13 @@ def test_output_that_cannot_be_written(weir):
         weir.fails(3, "audit", "list", stdout=pipe, says="standard output")
 
 
+@pytest.mark.parametrize("args", [
+    ["backup", ""], ["restore", ""], ["device", "import", ""],
+    ["policy", "check", ""], ["cert", "show", ""]], ids=" ".join)
+def test_file_without_a_name(weir, args):
+    weir.fails(3, *args, says="an empty name")
+
+
 def test_a_change_whose_output_is_lost_is_said_to_be_committed(weir):
     weir.ok("device", "add", "a", "--class", "c")
     with open("/dev/full", "wb") as full:
