@@ -5,6 +5,7 @@ import contextlib
 
 import pytest
 
+import cli_support
 import clients
 import feed_support
 import harness
@@ -91,3 +92,16 @@ def feed(fleet):
     """A weir-feed that the tests of a file share."""
     with feed_support.Feed(fleet) as f:
         yield f
+
+
+@pytest.fixture
+def bare(tmp_path):
+    """The weir command, where there is no state directory yet."""
+    return cli_support.Weir(tmp_path)
+
+
+@pytest.fixture
+def weir(bare):
+    """The weir command on an empty registry."""
+    bare.ok("init", "--broker-user", cli_support.account())
+    return bare

@@ -90,7 +90,7 @@ class Feed(harness.Logged):
         self.config = None
         if config is not None:
             self.configure(config)
-        self.url = self.token = self.tls = None
+        self.url = self.token = self.tls = self.hold = None
 
     def configure(self, config):
         self.config = self.dir / "feed.json"
@@ -114,15 +114,23 @@ class Feed(harness.Logged):
         self.run_logged(self.command())
         return self
 
+    def _hold_port(self):
+        """Nobody else is given it while the feed is away: as the broker's."""
+        host, port = self.listen.rsplit(":", 1)
+        self.hold = socket.socket()
+        self.hold.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.hold.bind((host, int(port)))
+        self.listen = f"{host}:{self.hold.getsockname()[1]}"
+
     def start(self):
+        if self.hold is None and (self.listen or "").startswith("127."):
+            self._hold_port()
         mark = self.mark()
         self.spawn()
         line = self.await_log('"event":"listening"', mark)
         self.url = json.loads(line)["url"]
         self.host, port = self.url.split("://")[1].rsplit(":", 1)
         self.port = int(port)
-        if self.listen is not None:
-            self.listen = self.listen.rsplit(":", 1)[0] + f":{port}"
         return self
 
     def fails_to_start(self, status):
@@ -136,6 +144,9 @@ class Feed(harness.Logged):
     def close(self):
         if self.process is not None:
             self.stop()
+        if self.hold is not None:
+            self.hold.close()
+            self.hold = None
 
     def __enter__(self):
         return self.start()

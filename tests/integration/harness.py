@@ -16,11 +16,12 @@ import re
 import shutil
 import signal
 import socket
-import sqlite3
 import subprocess
 import tempfile
 import threading
 import time
+
+import cli_support
 
 REPO = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("WEIR_BUILD", REPO / "build")).resolve()
@@ -227,14 +228,7 @@ class Fleet:
 
     def sql(self, text, *values):
         """Changes the registry behind the command's back."""
-        db = self.state / "registry.db"
-        # The last to close the file would take -wal and -shm away.
-        with contextlib.closing(
-                sqlite3.connect(f"file:{db}?mode=ro", uri=True)) as keep:
-            keep.execute("SELECT count(*) FROM device").fetchone()
-            with contextlib.closing(sqlite3.connect(db)) as con:
-                con.execute(text, values)
-                con.commit()
+        cli_support.edit(self.state / "registry.db", text, *values)
 
 
 @contextlib.contextmanager
