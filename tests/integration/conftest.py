@@ -11,6 +11,7 @@ import feed_support
 import harness
 import measured
 import policies
+import tail_clients
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -105,3 +106,19 @@ def weir(bare):
     """The weir command on an empty registry."""
     bare.ok("init", "--broker-user", cli_support.account())
     return bare
+
+
+@pytest.fixture
+def tail(closing):
+    return lambda *a, **k: closing(tail_clients.Tail(*a, **k))
+
+
+@pytest.fixture
+def raw(closing):
+    return lambda *a, **k: closing(tail_clients.RawTail(*a, **k))
+
+
+@pytest.fixture
+def own_feed(own_fleet):
+    with feed_support.Feed(own_fleet) as f:
+        yield f

@@ -4,11 +4,13 @@ weir-feed beside a fleet: run as the user weir-feed on the fleet's state
 directory, at a port of its own, and asked over HTTP.
 """
 
+import contextlib
 import http.client
 import json
 import os
 import pathlib
 import pwd
+import resource
 import shutil
 import signal
 import socket
@@ -17,6 +19,9 @@ import subprocess
 import tempfile
 
 import harness
+
+HEALTH = "/api/v1/health"
+LOCAL = b"Host: localhost\r\n"
 
 USER = "weir-feed"
 KEPT = 300 << 20 if os.environ.get("ASAN_OPTIONS") else 0
@@ -71,6 +76,44 @@ class Answer:
         told = self.json()
         assert told["status"] == self.status, told
         return told["detail"]
+
+
+class Reply:
+    """What came back over a raw socket: one answer."""
+
+    def __init__(self, stream, method="GET"):
+        line = stream.readline().decode()
+        assert line.startswith("HTTP/1.1 "), repr(line)
+        self.status = int(line.split(" ")[1])
+        self.headers = http.client.parse_headers(stream)
+        self.body = b""
+        if method != "HEAD" and self.status >= 200:
+            self.body = stream.read(int(self.headers["Content-Length"]))
+
+    def detail(self):
+        assert self.headers["Content-Type"] == "application/problem+json"
+        return json.loads(self.body)["detail"]
+
+
+@contextlib.contextmanager
+def talk(feed):
+    """A connection: its socket, and a stream to read from."""
+    with feed.raw() as s, s.makefile("rb") as stream:
+        yield s, stream
+
+
+def ends(stream):
+    """True when the other side has closed, and sent nothing more."""
+    try:
+        return stream.read(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+def rss(feed):
+    """Resident bytes of the daemon."""
+    with open(f"/proc/{feed.process.pid}/statm", encoding="ascii") as f:
+        return int(f.read().split()[1]) * resource.getpagesize()
 
 
 class Feed(harness.Logged):

@@ -190,3 +190,9 @@ class RawTail:
 
     def close(self):
         self.sock.close()
+
+
+def past(fleet, *args):
+    """What `weir tail` tells of what has been."""
+    return [json.loads(x) for x in fleet.weir(
+        "--json", "tail", "--no-follow", "-n", "all", *args).splitlines()]
