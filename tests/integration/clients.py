@@ -427,3 +427,38 @@ class Client:
     def close(self):
         self.c.disconnect()
         self.c.loop_stop()
+
+
+class Publisher:
+    """Publishes until the broker is gone, and knows what was acknowledged."""
+
+    WINDOW = 20
+    """Messages in flight."""
+
+    SIZE = 50
+
+    def __init__(self, broker, device):
+        self.broker, self.device = broker, device
+        self.sent = self.acked = 0
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+
+    def _run(self):
+        try:
+            w = Wire(self.broker, self.device).admitted()
+        except (Closed, OSError):
+            return
+        body = f"k/{self.device}".encode()
+        body = len(body).to_bytes(2, "big") + body
+        try:
+            while True:
+                while self.sent - self.acked < self.WINDOW:
+                    self.sent += 1
+                    pid = (self.sent % 65535 + 1).to_bytes(2, "big")
+                    w.send(3, body + pid + b"x" * self.SIZE, 2)
+                if w.read()[0] == PUBACK:
+                    self.acked += 1
+        except (Closed, OSError):
+            pass
+        finally:
+            w.close()

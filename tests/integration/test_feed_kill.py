@@ -23,14 +23,13 @@ import threading
 
 import pytest
 
-from clients import PUBACK, Closed, Wire
+from clients import Publisher
 from feed_support import Feed
 from harness import Broker, Fleet, eventually
 
 KILLS = int(os.environ.get("WEIR_KILLS", "10"))
 SEED = int(os.environ.get("WEIR_SEED", random.SystemRandom().randrange(2**32)))
 DEVICES = 4
-WINDOW = 20
 POLICY = {"version": 1, "classes": {
     "meter": {"publish": ["k/${device}"]},
     "pump": {"publish": ["k/${device}"]}}}
@@ -44,36 +43,6 @@ def fleet():
     f = Fleet(POLICY)
     yield f
     f.remove()
-
-
-class Publisher:
-    """Publishes until the broker is gone."""
-
-    def __init__(self, broker, device):
-        self.broker, self.device = broker, device
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        self.thread.start()
-
-    def _run(self):
-        try:
-            w = Wire(self.broker, self.device).admitted()
-        except (Closed, OSError):
-            return
-        body = f"k/{self.device}".encode()
-        body = len(body).to_bytes(2, "big") + body
-        sent = acked = 0
-        try:
-            while True:
-                while sent - acked < WINDOW:
-                    sent += 1
-                    pid = (sent % 65535 + 1).to_bytes(2, "big")
-                    w.send(3, body + pid + b"x" * 50, 2)
-                if w.read()[0] == PUBACK:
-                    acked += 1
-        except (Closed, OSError):
-            pass
-        finally:
-            w.close()
 
 
 class Truth:

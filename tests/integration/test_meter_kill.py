@@ -21,16 +21,12 @@ import threading
 
 import pytest
 
-from clients import PUBACK, Closed, Wire
+from clients import Publisher, Wire
 from harness import Broker, Fleet
 
 KILLS = int(os.environ.get("WEIR_KILLS", "10"))
 SEED = int(os.environ.get("WEIR_SEED", random.SystemRandom().randrange(2**32)))
 DEVICES = 4
-WINDOW = 20
-"""Messages that a device has in flight."""
-
-SIZE = 50
 POLICY = {"version": 1, "classes": {"meter": {
     "publish": ["k/${device}"], "subscribe": ["k/${device}"]}}}
 DOWN = ("t_s", "last_seen_s", "connections", "connected_since_s")
@@ -41,36 +37,6 @@ def fleet():
     f = Fleet(POLICY)
     yield f
     f.remove()
-
-
-class Publisher:
-    """Publishes until the broker is gone, and knows what was acknowledged."""
-
-    def __init__(self, broker, device):
-        self.broker, self.device = broker, device
-        self.sent = self.acked = 0
-        self.thread = threading.Thread(target=self._run)
-        self.thread.start()
-
-    def _run(self):
-        try:
-            w = Wire(self.broker, self.device).admitted()
-        except (Closed, OSError):
-            return
-        body = f"k/{self.device}".encode()
-        body = len(body).to_bytes(2, "big") + body
-        try:
-            while True:
-                while self.sent - self.acked < WINDOW:
-                    self.sent += 1
-                    pid = (self.sent % 65535 + 1).to_bytes(2, "big")
-                    w.send(3, body + pid + b"x" * SIZE, 2)
-                if w.read()[0] == PUBACK:
-                    self.acked += 1
-        except (Closed, OSError):
-            pass
-        finally:
-            w.close()
 
 
 class Reader:
@@ -124,7 +90,7 @@ def test_nothing_lost(fleet, capsys):
             now, was = fleet.json("usage", p.device), before[p.device.id]
             n = now["messages_in"] - was["messages_in"]
             assert p.acked <= n <= p.sent, (p.device, p.acked, n, p.sent)
-            assert now["payload_bytes_in"] - was["payload_bytes_in"] == n * SIZE
+            assert now["payload_bytes_in"] - was["payload_bytes_in"] == n * p.SIZE
             more = now["mqtt_bytes_in"] - was["mqtt_bytes_in"]
             assert now["wire_bytes_in"] - was["wire_bytes_in"] >= more
             acked, sent = acked + p.acked, sent + p.sent

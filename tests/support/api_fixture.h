@@ -39,10 +39,10 @@ static inline void tell_minutes(struct history_fixture *h)
 	struct rng r = {9};
 	char id[16];
 
-	HF_OK(h, history_begin(h->w, &h->e));
+	OK(h, history_begin(h->w, &h->e));
 	for (size_t i = 0; i < 3; i++)
-		HF_OK(h, history_class_number(h->w, str_from(API_CLASSES[i]),
-				 &class_no[i], &h->e));
+		OK(h, history_class_number(h->w, str_from(API_CLASSES[i]),
+			      &class_no[i], &h->e));
 	for (unsigned i = 0; i < (unsigned)API_MINUTES * API_DEVICES; i++) {
 		int64_t minute_s =
 			API_BEGIN_S + (int64_t)(i / API_DEVICES) * 60;
@@ -50,30 +50,30 @@ static inline void tell_minutes(struct history_fixture *h)
 		if (rng_below(&r, 3) == 0)
 			continue;
 		(void)snprintf(id, sizeof(id), "dev-%u", i % API_DEVICES);
-		HF_OK(h, history_device_number(h->w, str_from(id), &no, &h->e));
+		OK(h, history_device_number(h->w, str_from(id), &no, &h->e));
 		look.no = no;
 		look.class = class_no[i % API_DEVICES % 3];
 		/* What it has counted in all: grows from minute to minute. */
 		look.counter[COUNTER_MESSAGES_IN] = i + 1;
 		look.counter[COUNTER_WIRE_BYTES_IN] = (i + 1) * UINT64_C(999);
-		HF_OK(h, history_tell_device(h->w, minute_s, &look, &h->e));
+		OK(h, history_tell_device(h->w, minute_s, &look, &h->e));
 		look.no = look.class;
-		HF_OK(h, history_tell_class(h->w, minute_s, &look, &h->e));
+		OK(h, history_tell_class(h->w, minute_s, &look, &h->e));
 	}
-	HF_OK(h, history_place_set(h->w,
-			 &(struct history_place){7, 0, API_TOLD_S, API_TOLD_S},
-			 &h->e));
-	HF_OK(h, history_tell_gap(h->w,
-			 &(struct history_gap){API_BEGIN_S, API_BEGIN_S + 50},
-			 &h->e));
-	HF_OK(h, history_commit(h->w, &h->e));
+	OK(h, history_place_set(h->w,
+		      &(struct history_place){7, 0, API_TOLD_S, API_TOLD_S},
+		      &h->e));
+	OK(h, history_tell_gap(h->w,
+		      &(struct history_gap){API_BEGIN_S, API_BEGIN_S + 50},
+		      &h->e));
+	OK(h, history_commit(h->w, &h->e));
 }
 
 static inline void tell_events(struct history_fixture *h)
 {
 	struct event_copy x = {.text_len = 3};
 
-	HF_OK(h, history_begin(h->w, &h->e));
+	OK(h, history_begin(h->w, &h->e));
 	for (unsigned i = 0; i < API_EVENTS; i++) {
 		int64_t t_ms = API_BEGIN_S * 1000 + i;
 
@@ -84,12 +84,12 @@ static inline void tell_events(struct history_fixture *h)
 			.value = i,
 			.device = i % 3 == 0 ? STR("dev-1") : STR("dev-2"),
 			.text = STR("a/b")};
-		HF_OK(h, history_tell_event(h->w, &x,
-				 i % 5 == 0 ? "pump" : "till", &h->e));
+		OK(h, history_tell_event(
+			      h->w, &x, i % 5 == 0 ? "pump" : "till", &h->e));
 		if (i % 50 == 49)
-			HF_OK(h, history_tell_lost(h->w, t_ms, i + 7, &h->e));
+			OK(h, history_tell_lost(h->w, t_ms, i + 7, &h->e));
 	}
-	HF_OK(h, history_commit(h->w, &h->e));
+	OK(h, history_commit(h->w, &h->e));
 }
 
 static inline int world_setup(void **state)

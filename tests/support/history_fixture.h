@@ -7,6 +7,7 @@
 #define TESTS_SUPPORT_HISTORY_FIXTURE_H
 
 #include "io/history_writer.h"
+#include "tests/support/expect.h"
 #include "tests/support/tempdir.h"
 
 #include <string.h>
@@ -19,36 +20,15 @@ struct history_fixture {
 	char note[512];
 };
 
-static inline void hf_ok(struct history_fixture *f, bool ok, const char *expr)
-{
-	if (!ok)
-		fail_msg("%s: %s", expr, f->e.msg);
-}
-
-static inline void hf_refused(struct history_fixture *f, bool ok,
-	enum err_code code, const char *text, const char *expr)
-{
-	if (ok)
-		fail_msg("%s succeeded", expr);
-	if (f->e.code != code || strstr(f->e.msg, text) == NULL)
-		fail_msg("%s: code %d, %s", expr, (int)f->e.code, f->e.msg);
-}
-
-/* EXPR is true; else fails with what it left in f->e. */
-#define HF_OK(f, expr) hf_ok((f), (expr), #expr)
-/* EXPR fails with CODE, and its message holds TEXT. */
-#define HF_REFUSED(f, expr, code, text)                                        \
-	hf_refused((f), (expr), (code), (text), #expr)
-
 static inline void hf_open_writer(struct history_fixture *f)
 {
-	HF_OK(f, history_writer_open(f->state.path, &f->w, f->note,
-			 sizeof(f->note), &f->e));
+	OK(f, history_writer_open(
+		      f->state.path, &f->w, f->note, sizeof(f->note), &f->e));
 }
 
 static inline void hf_open_reader(struct history_fixture *f)
 {
-	HF_OK(f, history_open_beside(f->state.path, &f->r, &f->e));
+	OK(f, history_open_beside(f->state.path, &f->r, &f->e));
 }
 
 static inline void hf_make(struct history_fixture *f)
@@ -95,7 +75,7 @@ static inline size_t hf_ask(struct history_fixture *f,
 	unsigned left = work;
 	size_t n = 0;
 
-	HF_OK(f, history_usage_open(f->r, ask, &u, &f->e));
+	OK(f, history_usage_open(f->r, ask, &u, &f->e));
 	while (got != HISTORY_END) {
 		struct history_row row;
 
@@ -123,7 +103,7 @@ static inline unsigned hf_tidy(struct history_fixture *f,
 	unsigned dropped = 0, steps = 0;
 
 	while (done != HISTORY_TIDY) {
-		HF_OK(f, history_tidy(f->w, limits, now_s, &done, note, &f->e));
+		OK(f, history_tidy(f->w, limits, now_s, &done, note, &f->e));
 		assert_true(steps++ < 100000);
 		dropped += done == HISTORY_DROPPED;
 		assert_int_equal(done == HISTORY_DROPPED, note[0] != '\0');
@@ -153,12 +133,12 @@ static inline bool hf_tell_bytes(struct history_writer *w, const char *id,
 static inline void hf_told(
 	struct history_fixture *f, const char *id, int64_t t_s, uint64_t n)
 {
-	HF_OK(f, history_begin(f->w, &f->e));
-	HF_OK(f, hf_tell_bytes(f->w, id, t_s, n, &f->e));
-	HF_OK(f, history_place_set(f->w,
-			 &(struct history_place){9, 1, t_s + 60, t_s + 60},
-			 &f->e));
-	HF_OK(f, history_commit(f->w, &f->e));
+	OK(f, history_begin(f->w, &f->e));
+	OK(f, hf_tell_bytes(f->w, id, t_s, n, &f->e));
+	OK(f, history_place_set(f->w,
+		      &(struct history_place){9, 1, t_s + 60, t_s + 60},
+		      &f->e));
+	OK(f, history_commit(f->w, &f->e));
 }
 
 /* All that was ever told of device ID, or of class "meter". */

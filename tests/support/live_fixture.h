@@ -7,6 +7,7 @@
 #define TESTS_SUPPORT_LIVE_FIXTURE_H
 
 #include "io/live.h"
+#include "tests/support/expect.h"
 #include "tests/support/tempdir.h"
 
 #include <sqlite3.h>
@@ -20,29 +21,6 @@ struct fixture {
 	struct live *l; /* open, or NULL */
 	struct err e;
 };
-
-static inline void fx_ok(struct fixture *fx, bool ok, const char *expr)
-{
-	if (!ok)
-		fail_msg("%s: %s", expr, fx->e.msg);
-}
-
-static inline void fx_refused(struct fixture *fx, bool ok, enum err_code code,
-	const char *text, const char *expr)
-{
-	if (ok)
-		fail_msg("%s succeeded", expr);
-	if (fx->e.code != code || strstr(fx->e.msg, text) == NULL)
-		fail_msg("%s: code %d, %s", expr, (int)fx->e.code, fx->e.msg);
-}
-
-/* EXPR is true; else fails with what it left in fx->e. */
-#define OK(fx, expr) fx_ok((fx), (expr), #expr)
-
-/* EXPR fails with CODE, and its message holds TEXT. */
-#define REFUSED(fx, expr, code, text)                                          \
-	(memset(&(fx)->e, 0, sizeof((fx)->e)),                                 \
-		fx_refused((fx), (expr), (code), (text), #expr))
 
 static inline int fx_setup(void **state)
 {

@@ -7,6 +7,7 @@
 #define TESTS_SUPPORT_REGISTRY_FIXTURE_H
 
 #include "io/registry.h"
+#include "tests/support/expect.h"
 
 #include <setjmp.h>
 #include <sqlite3.h>
@@ -34,33 +35,6 @@ struct fixture {
 	struct registry *w; /* a writer */
 	struct err e;
 };
-
-static inline void fx_ok(struct fixture *fx, bool ok, const char *expr)
-{
-	if (!ok)
-		fail_msg("%s: %s", expr, fx->e.msg);
-}
-
-static inline void fx_refused(struct fixture *fx, bool ok, enum err_code code,
-	const char *text, const char *expr)
-{
-	if (ok)
-		fail_msg("%s succeeded", expr);
-	if (fx->e.code != code || strstr(fx->e.msg, text) == NULL)
-		fail_msg("%s: code %d, %s", expr, (int)fx->e.code, fx->e.msg);
-}
-
-static inline void fx_forget(struct fixture *fx)
-{
-	memset(&fx->e, 0, sizeof(fx->e));
-}
-
-/* EXPR is true; else fails with what it left in fx->e. */
-#define OK(fx, expr) fx_ok((fx), (expr), #expr)
-
-/* EXPR fails with CODE, and its message holds TEXT. */
-#define REFUSED(fx, expr, code, text)                                          \
-	(fx_forget(fx), fx_refused((fx), (expr), (code), (text), #expr))
 
 static inline void fx_dir(struct fixture *fx)
 {

@@ -142,12 +142,12 @@ static void test_export_goes_on(void **state)
 	char target[256];
 
 	export_at(x, "/api/v1/export/usage", &first);
-	HF_OK(h, history_begin(h->w, &h->e));
-	HF_OK(h, history_device_number(h->w, STR("new"), &look.no, &h->e));
-	HF_OK(h, history_class_number(h->w, STR("pump"), &look.class, &h->e));
+	OK(h, history_begin(h->w, &h->e));
+	OK(h, history_device_number(h->w, STR("new"), &look.no, &h->e));
+	OK(h, history_class_number(h->w, STR("pump"), &look.class, &h->e));
 	look.counter[COUNTER_WILLS] = 5;
-	HF_OK(h, history_tell_device(h->w, API_TOLD_S, &look, &h->e));
-	HF_OK(h, history_commit(h->w, &h->e));
+	OK(h, history_tell_device(h->w, API_TOLD_S, &look, &h->e));
+	OK(h, history_commit(h->w, &h->e));
 	(void)snprintf(target, sizeof(target), "/api/v1/export/usage?cursor=%s",
 		first.last_cursor);
 	/* Its minute goes on: not yet. */
@@ -155,12 +155,12 @@ static void test_export_goes_on(void **state)
 	assert_int_equal(more.n, 0);
 	assert_string_equal(more.last_cursor, first.last_cursor);
 	free(more.text);
-	HF_OK(h, history_begin(h->w, &h->e));
-	HF_OK(h, history_place_set(h->w,
-			 &(struct history_place){
-				 7, 0, API_TOLD_S + 60, API_TOLD_S + 60},
-			 &h->e));
-	HF_OK(h, history_commit(h->w, &h->e));
+	OK(h, history_begin(h->w, &h->e));
+	OK(h, history_place_set(h->w,
+		      &(struct history_place){
+			      7, 0, API_TOLD_S + 60, API_TOLD_S + 60},
+		      &h->e));
+	OK(h, history_commit(h->w, &h->e));
 	export_at(x, target, &more);
 	assert_int_equal(more.n, 1);
 	assert_non_null(strstr(more.line[0], "\"wills\":5"));

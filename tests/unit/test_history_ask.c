@@ -38,7 +38,7 @@ static void senseless_questions(void **state)
 	struct history_usage *u = NULL;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		HF_REFUSED(f, history_usage_open(f->r, &bad[i].ask, &u, &f->e),
+		REFUSED(f, history_usage_open(f->r, &bad[i].ask, &u, &f->e),
 			ERR_INPUT, bad[i].why);
 	assert_null(u);
 }
@@ -56,11 +56,11 @@ static void nobody_knows(void **state)
 	ask.what = HISTORY_TOP;
 	ask.top = 3;
 	assert_int_equal(hf_ask(f, &ask, 10, rows, 1), 0);
-	HF_OK(f, history_knows_device(f->r, STR("x"), &known, &f->e));
+	OK(f, history_knows_device(f->r, STR("x"), &known, &f->e));
 	assert_false(known);
-	HF_OK(f, history_knows_class(f->r, STR(""), &known, &f->e));
+	OK(f, history_knows_class(f->r, STR(""), &known, &f->e));
 	assert_false(known);
-	HF_OK(f, history_head(f->r, &head, &f->e));
+	OK(f, history_head(f->r, &head, &f->e));
 	assert_true(head.first_s == 0 && head.told_s == 0 &&
 		    head.first_event == 0 && head.last_event == 0);
 }

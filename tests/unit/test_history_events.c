@@ -17,9 +17,9 @@ static void tell_event(
 {
 	struct event_copy c = {.e = *v, .text_len = v->text.n};
 
-	HF_OK(f, history_begin(f->w, &f->e));
-	HF_OK(f, history_tell_event(f->w, &c, class, &f->e));
-	HF_OK(f, history_commit(f->w, &f->e));
+	OK(f, history_begin(f->w, &f->e));
+	OK(f, history_tell_event(f->w, &c, class, &f->e));
+	OK(f, history_commit(f->w, &f->e));
 }
 
 static void some_events(struct history_fixture *f)
@@ -45,9 +45,9 @@ static void some_events(struct history_fixture *f)
 	v.device = STR("no/id");
 	v.t_ms += 1000;
 	tell_event(f, &v, "no class\n");
-	HF_OK(f, history_begin(f->w, &f->e));
-	HF_OK(f, history_tell_lost(f->w, T0 * 1000 + 3000, 7, &f->e));
-	HF_OK(f, history_commit(f->w, &f->e));
+	OK(f, history_begin(f->w, &f->e));
+	OK(f, history_tell_lost(f->w, T0 * 1000 + 3000, 7, &f->e));
+	OK(f, history_commit(f->w, &f->e));
 }
 
 static size_t ask_events(struct history_fixture *f,
@@ -58,7 +58,7 @@ static size_t ask_events(struct history_fixture *f,
 	struct history_events *v;
 	size_t n = 0;
 
-	HF_OK(f, history_events_open(f->r, ask, &v, &f->e));
+	OK(f, history_events_open(f->r, ask, &v, &f->e));
 	while (got != HISTORY_END) {
 		unsigned left = work;
 		struct history_event x;
@@ -162,16 +162,16 @@ static void old_events_go(void **state)
 	struct event_copy v = {.e = {.type = EVENT_CONNECT}};
 	struct history_head head;
 
-	HF_OK(f, history_begin(f->w, &f->e));
+	OK(f, history_begin(f->w, &f->e));
 	for (unsigned i = 0; i < 5000; i++) {
 		v.e.t_ms = (T0 + i) * 1000;
-		HF_OK(f, history_tell_event(f->w, &v, "", &f->e));
+		OK(f, history_tell_event(f->w, &v, "", &f->e));
 	}
-	HF_OK(f, history_commit(f->w, &f->e));
+	OK(f, history_commit(f->w, &f->e));
 	assert_int_equal(hf_tidy(f, &limits, T0 + EVENTS_S), 0);
 	assert_int_equal(ask_events(f, &all, 7, x, 8192), 5000);
 	(void)hf_tidy(f, &limits, T0 + EVENTS_S + 2500);
-	HF_OK(f, history_head(f->r, &head, &f->e));
+	OK(f, history_head(f->r, &head, &f->e));
 	assert_int_equal(head.first_event, 2001);
 	assert_int_equal(head.last_event, 5000);
 	assert_int_equal(ask_events(f, &all, 100, x, 8192), 3000);
@@ -180,7 +180,7 @@ static void old_events_go(void **state)
 	history_writer_close(&f->w);
 	hf_open_writer(f);
 	tell_event(f, &v.e, "");
-	HF_OK(f, history_head(f->r, &head, &f->e));
+	OK(f, history_head(f->r, &head, &f->e));
 	assert_int_equal(head.last_event, 5001);
 }
 
@@ -192,25 +192,24 @@ static void gaps_are_kept(void **state)
 	struct history_gap g[4];
 	size_t n;
 
-	HF_OK(f, history_begin(f->w, &f->e));
+	OK(f, history_begin(f->w, &f->e));
 	for (int64_t i = 1; i <= 5; i++)
-		HF_OK(f,
-			history_tell_gap(f->w,
-				&(struct history_gap){i * 1000, i * 1000 + 500},
-				&f->e));
-	HF_OK(f, history_commit(f->w, &f->e));
-	HF_OK(f, history_gaps(f->r, (struct history_gap){0, INT64_MAX}, g, 4,
-			 &n, &f->e));
+		OK(f, history_tell_gap(f->w,
+			      &(struct history_gap){i * 1000, i * 1000 + 500},
+			      &f->e));
+	OK(f, history_commit(f->w, &f->e));
+	OK(f, history_gaps(f->r, (struct history_gap){0, INT64_MAX}, g, 4, &n,
+		      &f->e));
 	assert_int_equal(n, 4);
 	assert_int_equal(g[0].from_s, 2000);
 	assert_int_equal(g[3].to_s, 5500);
-	HF_OK(f, history_gaps(f->r, (struct history_gap){2500, 4001}, g, 4, &n,
-			 &f->e));
+	OK(f, history_gaps(
+		      f->r, (struct history_gap){2500, 4001}, g, 4, &n, &f->e));
 	assert_int_equal(n, 2);
 	assert_int_equal(g[0].from_s, 3000);
 	assert_int_equal(g[1].from_s, 4000);
-	HF_OK(f, history_gaps(f->r, (struct history_gap){5500, INT64_MAX}, g, 4,
-			 &n, &f->e));
+	OK(f, history_gaps(f->r, (struct history_gap){5500, INT64_MAX}, g, 4,
+		      &n, &f->e));
 	assert_int_equal(n, 0);
 }
 

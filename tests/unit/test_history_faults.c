@@ -27,8 +27,8 @@ static void check_sound(struct history_fixture *f, uint64_t seen)
 	struct history_head head;
 	uint64_t a = hf_sum(f, "a");
 
-	HF_OK(f, history_place(f->w, &place, &f->e));
-	HF_OK(f, history_head(f->r, &head, &f->e));
+	OK(f, history_place(f->w, &place, &f->e));
+	OK(f, history_head(f->r, &head, &f->e));
 	assert_int_equal(a, seen);
 	assert_int_equal(hf_sum(f, "b"), a);
 	assert_int_equal(hf_sum(f, NULL), a);
@@ -40,7 +40,7 @@ static bool happened(struct history_fixture *f, uint64_t n)
 {
 	struct history_place place;
 
-	HF_OK(f, history_place(f->w, &place, &f->e));
+	OK(f, history_place(f->w, &place, &f->e));
 	return place.ring == n;
 }
 
@@ -72,7 +72,7 @@ static void failures_leave_it_whole(void **state)
 		worked += ok;
 		/* a commit that failed may have happened: who knows asks */
 		if (!happened(f, n))
-			HF_OK(f, hf_minute(f->w, t, n, &f->e));
+			OK(f, hf_minute(f->w, t, n, &f->e));
 		check_sound(f, n);
 		t += 600;
 	}
@@ -137,7 +137,7 @@ static void deaths_leave_it_whole(void **state)
 		hf_open_writer(f);
 		hf_open_reader(f);
 		if (!happened(f, n))
-			HF_OK(f, hf_minute(f->w, t, n, &f->e));
+			OK(f, hf_minute(f->w, t, n, &f->e));
 		check_sound(f, n);
 		t += 600;
 	}

@@ -33,9 +33,9 @@ static void test_another_file(void **state)
 	off_t log;
 	int ms = 0;
 
-	HF_OK(f, history_sync_start(f->state.path, &s, &f->e));
+	OK(f, history_sync_start(f->state.path, &s, &f->e));
 	history_sync_ask(s);
-	HF_OK(f, history_sync_well(s, &f->e));
+	OK(f, history_sync_well(s, &f->e));
 	(void)snprintf(from, sizeof(from), "%s/usage.db", f->usage.path);
 	(void)snprintf(to, sizeof(to), "%s/usage.old", f->usage.path);
 	assert_int_equal(rename(from, to), 0);
@@ -54,7 +54,7 @@ static void test_another_file(void **state)
 		history_sync_ask(s);
 		pause_a_little();
 	}
-	HF_OK(f, history_sync_well(s, &f->e));
+	OK(f, history_sync_well(s, &f->e));
 	history_sync_stop(&s);
 	assert_null(s);
 }

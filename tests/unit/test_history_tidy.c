@@ -34,7 +34,7 @@ static void weeks_go_by(void **state)
 	(void)hf_tidy(f, &limits, end);
 	assert_int_equal(hf_sum(f, "a"), a);
 	assert_int_equal(hf_sum(f, "b"), b);
-	HF_OK(f, history_head(f->r, &head, &f->e));
+	OK(f, history_head(f->r, &head, &f->e));
 	assert_int_equal(head.first_s, T0);
 	assert_int_equal(head.reach.purged_s[HISTORY_MINUTE],
 		history_floor(HISTORY_HOUR, end - MINUTES_S));
@@ -83,19 +83,19 @@ static void room_is_kept(void **state)
 	small.max_bytes = 524288;
 	small.minute_s = small.hour_s = 365 * DAY;
 	for (int64_t t = T0; t < T0 + 21600; t += 60) {
-		HF_OK(f, history_begin(f->w, &f->e));
+		OK(f, history_begin(f->w, &f->e));
 		n += 100;
 		for (unsigned d = 0; d < 100; d++) {
 			(void)snprintf(id, sizeof(id), "device-%u", d);
-			HF_OK(f, hf_tell_bytes(f->w, id, t, n, &f->e));
+			OK(f, hf_tell_bytes(f->w, id, t, n, &f->e));
 		}
-		HF_OK(f, history_place_set(f->w,
-				 &(struct history_place){9, 1, t + 60, t + 60},
-				 &f->e));
-		HF_OK(f, history_commit(f->w, &f->e));
+		OK(f, history_place_set(f->w,
+			      &(struct history_place){9, 1, t + 60, t + 60},
+			      &f->e));
+		OK(f, history_commit(f->w, &f->e));
 		dropped += hf_tidy(f, &small, t + 60);
 		if (t % 300 == 0)
-			HF_OK(f, history_writer_sync(f->w, &f->e));
+			OK(f, history_writer_sync(f->w, &f->e));
 		if (history_writer_bytes(f->w) > most)
 			most = history_writer_bytes(f->w);
 	}
@@ -103,7 +103,7 @@ static void room_is_kept(void **state)
 	/* an hour's minutes that no hour is made of yet are never dropped */
 	assert_true(most < 3 * small.max_bytes);
 	assert_int_equal(hf_sum(f, "device-7"), n);
-	HF_OK(f, history_head(f->r, &head, &f->e));
+	OK(f, history_head(f->r, &head, &f->e));
 	assert_true(head.reach.purged_s[HISTORY_MINUTE] > T0);
 	assert_true(head.reach.purged_s[HISTORY_HOUR] == 0);
 	/* no room at all: what cannot go stays, and nothing breaks */

@@ -43,24 +43,24 @@ static void number_all(struct history_fixture *f, struct model *m)
 {
 	char id[16];
 
-	HF_OK(f, history_begin(f->w, &f->e));
+	OK(f, history_begin(f->w, &f->e));
 	/* far apart, as hours are made of some numbers at a time */
 	for (unsigned d = 0; d < DEVICES; d++) {
 		int64_t ignored;
 
 		for (unsigned i = 0; i < APART; i++) {
 			(void)snprintf(id, sizeof(id), "none-%u-%u", d, i);
-			HF_OK(f, history_device_number(
-					 f->w, str_from(id), &ignored, &f->e));
+			OK(f, history_device_number(
+				      f->w, str_from(id), &ignored, &f->e));
 		}
 		name_of(d, id);
-		HF_OK(f, history_device_number(
-				 f->w, str_from(id), &m->no[d], &f->e));
+		OK(f, history_device_number(
+			      f->w, str_from(id), &m->no[d], &f->e));
 	}
 	for (unsigned c = 0; c < CLASSES; c++)
-		HF_OK(f, history_class_number(f->w, str_from(class_names[c]),
-				 &m->class_no[c], &f->e));
-	HF_OK(f, history_commit(f->w, &f->e));
+		OK(f, history_class_number(f->w, str_from(class_names[c]),
+			      &m->class_no[c], &f->e));
+	OK(f, history_commit(f->w, &f->e));
 }
 
 static void look_at(
@@ -90,16 +90,16 @@ static void count(struct history_fixture *f, struct model *m, struct rng *r,
 	m->class_of[t][d] = c;
 	look_at(m->now[d], &look);
 	look_at(m->class_now[c], &of_class);
-	HF_OK(f, history_tell_device(f->w, t * INT64_C(60), &look, &f->e));
-	HF_OK(f, history_tell_class(f->w, t * INT64_C(60), &of_class, &f->e));
+	OK(f, history_tell_device(f->w, t * INT64_C(60), &look, &f->e));
+	OK(f, history_tell_class(f->w, t * INT64_C(60), &of_class, &f->e));
 }
 
 static void set_told(struct history_fixture *f, struct model *m, int64_t told_s)
 {
 	m->told_s = told_s;
-	HF_OK(f, history_place_set(f->w,
-			 &(struct history_place){m->segment, 0, told_s, told_s},
-			 &f->e));
+	OK(f, history_place_set(f->w,
+		      &(struct history_place){m->segment, 0, told_s, told_s},
+		      &f->e));
 }
 
 /* Minutes one after the other, some of them late or early; now and then the
@@ -111,7 +111,7 @@ static void live(struct history_fixture *f, struct model *m, struct rng *r,
 	char note[HISTORY_NOTE];
 
 	for (unsigned t = 0; t < MINUTES; t++) {
-		HF_OK(f, history_begin(f->w, &f->e));
+		OK(f, history_begin(f->w, &f->e));
 		for (unsigned n = rng_below(r, 4); n != 0; n--) {
 			unsigned at =
 				rng_below(r, 50) != 0 ? t : rng_below(r, t + 1);
@@ -121,10 +121,10 @@ static void live(struct history_fixture *f, struct model *m, struct rng *r,
 					rng_below(r, CLASSES)});
 		}
 		set_told(f, m, (t + 1) * INT64_C(60));
-		HF_OK(f, history_commit(f->w, &f->e));
+		OK(f, history_commit(f->w, &f->e));
 		if (rng_below(r, 3) == 0)
-			HF_OK(f, history_tidy(f->w, limits, t * INT64_C(60),
-					 &done, note, &f->e));
+			OK(f, history_tidy(f->w, limits, t * INT64_C(60), &done,
+				      note, &f->e));
 		if (rng_below(r, 900) == 0) {
 			m->segment++;
 			memset(m->now, 0, sizeof(m->now));
@@ -372,7 +372,7 @@ static void usage_outlives_its_minutes(void **state)
 	ask_all(f, m, &r, 60);
 	(void)hf_tidy(f, &short_, m->told_s);
 	ask_all(f, m, &r, 60);
-	HF_OK(f, history_head(f->r, &head, &f->e));
+	OK(f, history_head(f->r, &head, &f->e));
 	assert_int_equal(head.told_s, MINUTES * 60);
 	assert_int_equal(
 		head.reach.purged_s[HISTORY_MINUTE], MINUTES * 60 - 21600);
@@ -393,7 +393,7 @@ static bool export_some(struct history_fixture *f, const struct model *m,
 	enum history_got got = HISTORY_ONE;
 	struct history_usage *u;
 
-	HF_OK(f, history_usage_open(f->r, ask, &u, &f->e));
+	OK(f, history_usage_open(f->r, ask, &u, &f->e));
 	while (got == HISTORY_ONE) {
 		struct history_row row;
 
@@ -453,11 +453,11 @@ static void each_ends_at_what_is_told(void **state)
 	assert_non_null(m);
 	m->segment = 1;
 	number_all(f, m);
-	HF_OK(f, history_begin(f->w, &f->e));
+	OK(f, history_begin(f->w, &f->e));
 	count(f, m, &r, (const unsigned[]){10, 0, 1});
 	count(f, m, &r, (const unsigned[]){11, 0, 1});
 	set_told(f, m, 660);
-	HF_OK(f, history_commit(f->w, &f->e));
+	OK(f, history_commit(f->w, &f->e));
 	assert_int_equal(hf_ask(f, &ask, 100, rows, ROWS_MAX), 1);
 	assert_int_equal(rows[0].from_s, 600);
 	ask.by = HISTORY_HOUR;

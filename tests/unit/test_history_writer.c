@@ -36,7 +36,7 @@ static void damage_is_set_aside(void **state)
 	history_writer_close(&f->w);
 	tempdir_write(&f->usage, "usage.db", page, sizeof(page));
 	tempdir_write(&f->usage, "usage.db-wal", "", 0);
-	HF_REFUSED(f,
+	REFUSED(f,
 		history_writer_open(
 			f->state.path, &f->w, f->note, sizeof(f->note), &f->e),
 		ERR_ENVIRONMENT, "check the disk");
@@ -53,16 +53,16 @@ static void damage_within(void **state)
 		sqlite3_exec(f->w->d.db, "UPDATE taken SET row = x'ffff'", NULL,
 			NULL, NULL),
 		SQLITE_OK);
-	HF_OK(f, history_begin(f->w, &f->e));
-	HF_REFUSED(f, hf_tell_bytes(f->w, "a", T0 + 60, 200, &f->e),
+	OK(f, history_begin(f->w, &f->e));
+	REFUSED(f, hf_tell_bytes(f->w, "a", T0 + 60, 200, &f->e),
 		ERR_ENVIRONMENT, "is damaged");
 	history_rollback(f->w);
 	assert_true(history_writer_damaged(f->w));
 	/* who reads it keeps what it has, until it is done */
 	assert_int_equal(hf_sum(f, "a"), 100);
 	history_writer_close(&f->w);
-	HF_OK(f, history_writer_renew(f->state.path, &f->w, f->note,
-			 sizeof(f->note), &f->e));
+	OK(f, history_writer_renew(
+		      f->state.path, &f->w, f->note, sizeof(f->note), &f->e));
 	assert_false(history_writer_damaged(f->w));
 	assert_non_null(strstr(f->note, "set aside"));
 	history_close(&f->r);
@@ -93,11 +93,11 @@ static void other_files_are_refused(void **state)
 		struct history *r = NULL;
 
 		rewrite(f, rows[i].sql);
-		HF_REFUSED(f,
+		REFUSED(f,
 			history_writer_open(f->state.path, &w, f->note,
 				sizeof(f->note), &f->e),
 			ERR_ENVIRONMENT, rows[i].why);
-		HF_REFUSED(f, history_open(f->state.path, &r, &f->e),
+		REFUSED(f, history_open(f->state.path, &r, &f->e),
 			ERR_ENVIRONMENT, rows[i].why);
 		assert_true(w == NULL && r == NULL);
 		assert_string_equal(f->note, "");
@@ -153,7 +153,7 @@ static void locked_by_another(void **state)
 	assert_int_equal(
 		sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL),
 		SQLITE_OK);
-	HF_REFUSED(f, hf_minute(f->w, T0 + 60, 200, &f->e), ERR_ENVIRONMENT,
+	REFUSED(f, hf_minute(f->w, T0 + 60, 200, &f->e), ERR_ENVIRONMENT,
 		"locked");
 	assert_false(history_writer_damaged(f->w));
 	assert_int_equal(hf_sum(f, "a"), 100);
@@ -168,16 +168,16 @@ static void one_feed_at_a_time(void **state)
 	int fd = -1, other = -1;
 	char pid[48];
 
-	HF_OK(f, history_lock(f->state.path, &fd, &f->e));
+	OK(f, history_lock(f->state.path, &fd, &f->e));
 	(void)snprintf(pid, sizeof(pid), "pid %ld", (long)getpid());
-	HF_REFUSED(f, history_lock(f->state.path, &other, &f->e), ERR_CONFLICT,
+	REFUSED(f, history_lock(f->state.path, &other, &f->e), ERR_CONFLICT,
 		pid);
 	assert_int_equal(other, -1);
 	assert_int_equal(close(fd), 0);
-	HF_OK(f, history_lock(f->state.path, &other, &f->e));
+	OK(f, history_lock(f->state.path, &other, &f->e));
 	assert_int_equal(close(other), 0);
-	HF_REFUSED(f, history_lock("/nonexistent", &other, &f->e),
-		ERR_ENVIRONMENT, "/nonexistent");
+	REFUSED(f, history_lock("/nonexistent", &other, &f->e), ERR_ENVIRONMENT,
+		"/nonexistent");
 }
 
 static void there_is_none(void **state)
@@ -191,17 +191,17 @@ static void there_is_none(void **state)
 	(void)snprintf(
 		path, sizeof(path), "%s", tempdir_at(&f->usage, "usage.db"));
 	assert_int_equal(unlink(path), 0);
-	HF_REFUSED(f, history_open(f->state.path, &r, &f->e), ERR_NOT_FOUND,
+	REFUSED(f, history_open(f->state.path, &r, &f->e), ERR_NOT_FOUND,
 		"weir-feed has not run");
 	/* a feed that died before it made the tables */
 	tempdir_write(&f->usage, "usage.db", "", 0);
-	HF_REFUSED(f, history_open(f->state.path, &r, &f->e), ERR_NOT_FOUND,
+	REFUSED(f, history_open(f->state.path, &r, &f->e), ERR_NOT_FOUND,
 		"nothing in");
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(mkfifo(path, 0640), 0);
-	HF_REFUSED(f, history_open(f->state.path, &r, &f->e), ERR_ENVIRONMENT,
+	REFUSED(f, history_open(f->state.path, &r, &f->e), ERR_ENVIRONMENT,
 		"no regular file");
-	HF_REFUSED(f,
+	REFUSED(f,
 		history_writer_open(
 			f->state.path, &f->w, f->note, sizeof(f->note), &f->e),
 		ERR_ENVIRONMENT, "");

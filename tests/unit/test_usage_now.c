@@ -25,14 +25,14 @@ static void tell(struct history_fixture *f)
 	struct history_look look = {.segment = 1};
 
 	look.counter[COUNTER_MESSAGES_IN] = COUNTED;
-	HF_OK(f, history_begin(f->w, &f->e));
-	HF_OK(f, history_device_number(f->w, STR("m-1"), &look.no, &f->e));
-	HF_OK(f, history_class_number(f->w, STR("meter"), &look.class, &f->e));
-	HF_OK(f, history_tell_device(f->w, MINUTE_S, &look, &f->e));
-	HF_OK(f, history_place_set(f->w,
-			 &(struct history_place){1, 0, MINUTE_S, MINUTE_S},
-			 &f->e));
-	HF_OK(f, history_commit(f->w, &f->e));
+	OK(f, history_begin(f->w, &f->e));
+	OK(f, history_device_number(f->w, STR("m-1"), &look.no, &f->e));
+	OK(f, history_class_number(f->w, STR("meter"), &look.class, &f->e));
+	OK(f, history_tell_device(f->w, MINUTE_S, &look, &f->e));
+	OK(f, history_place_set(f->w,
+		      &(struct history_place){1, 0, MINUTE_S, MINUTE_S},
+		      &f->e));
+	OK(f, history_commit(f->w, &f->e));
 }
 
 /* What `weir --json usage m-1 --since 1h` says at NOW_S. */
@@ -53,12 +53,12 @@ static void ask(struct history_fixture *f, int64_t now_s, char out[static SIZE])
 
 	assert_non_null(told);
 	(void)snprintf(c.state, sizeof(c.state), "%s", f->state.path);
-	HF_OK(f, args_init(&a, 5, argv, none, &f->e));
-	HF_OK(f, args_word(&a, &command, &f->e) && args_rest(&a, own, &f->e));
-	HF_OK(f, meter_watch_open("/nonexistent/meter.seg", &w, &f->e));
+	OK(f, args_init(&a, 5, argv, none, &f->e));
+	OK(f, args_word(&a, &command, &f->e) && args_rest(&a, own, &f->e));
+	OK(f, meter_watch_open("/nonexistent/meter.seg", &w, &f->e));
 	assert_int_equal(fflush(stdout), 0);
 	assert_true(dup2(fileno(told), 1) == 1);
-	HF_OK(f, usage_history(&c, &w, 0, METER_COUNTS, &f->e));
+	OK(f, usage_history(&c, &w, 0, METER_COUNTS, &f->e));
 	assert_int_equal(fflush(stdout), 0);
 	assert_true(dup2(before, 1) == 1);
 	(void)close(before);
