@@ -67,8 +67,9 @@ void feed_second(struct feed *f, int64_t now_s, int64_t now_ms)
 	held_look(f->held);
 	/* The meter may be replaced: what was written last into it is read. */
 	(void)tail_read(f->tail, (struct tail_now){now_s, now_ms});
-	if (meter_watch_moved(&f->watch->meter))
-		recorder_finish(f->recorder, f->watch, now_s, now_ms);
+	if (meter_watch_moved(&f->watch->meter) &&
+		!recorder_leave(f->recorder, f->watch, now_s, now_ms))
+		return;
 	if (watch_look(f->watch, now_s, now_ms) != WATCH_SAME ||
 		f->watch->meter.state != before)
 		say_broker(&f->watch->meter);
@@ -84,6 +85,12 @@ bool feed_step(struct feed *f)
 	       recorder_step(f->recorder, f->watch);
 }
 
+static void tell_all(struct feed *f, struct tail_now now)
+{
+	while (!recorder_leave(f->recorder, f->watch, now.s, now.ms))
+		(void)recorder_step(f->recorder, f->watch);
+}
+
 void feed_finish(struct feed *f)
 {
 	struct tail_now now = feed_now();
@@ -92,9 +99,9 @@ void feed_finish(struct feed *f)
 	while (watch_step(f->watch))
 		;
 	if (meter_watch_moved(&f->watch->meter))
-		recorder_finish(f->recorder, f->watch, now.s, now.ms);
+		tell_all(f, now);
 	(void)watch_look(f->watch, now.s, now.ms);
-	recorder_finish(f->recorder, f->watch, now.s, now.ms);
+	tell_all(f, now);
 }
 
 struct tail_now feed_now(void)

@@ -241,20 +241,20 @@ static void follow(struct recorder *r, const struct watch *w)
 	if (r->slots.epoch == w->epoch && r->slots.segment == segment)
 		return;
 	slots_forget(&r->slots);
+	r->leaving = LEAVING_NOT;
 	r->slots.epoch = w->epoch;
 	r->slots.segment = segment;
 	if (r->round != ROUND_NONE)
 		r->round = ROUND_NUMBERS;
 }
 
-void recorder_second(struct recorder *r, const struct watch *w, int64_t now_s,
-	int64_t now_ms)
+/* What a second brings, when it is known whose slots they are. */
+static void look(struct recorder *r, int64_t now_s, int64_t now_ms)
 {
 	struct err why;
 
 	r->now_s = now_s;
 	r->now_ms = now_ms;
-	follow(r, w);
 	if (r->state.error_s == 0 && !r->state.well)
 		r->state.error_s = now_s;
 	if (r->waiting && now_ms < r->retry_ms)
@@ -272,6 +272,28 @@ void recorder_second(struct recorder *r, const struct watch *w, int64_t now_s,
 	if (r->round == ROUND_NONE &&
 		r->minute_s != history_floor(HISTORY_MINUTE, now_s))
 		begin_round(r, now_s);
+}
+
+void recorder_second(struct recorder *r, const struct watch *w, int64_t now_s,
+	int64_t now_ms)
+{
+	follow(r, w);
+	r->leaving = LEAVING_NOT;
+	look(r, now_s, now_ms);
+}
+
+/* A round has ended while a meter is left: on to the next, or done. */
+static void leave_on(struct recorder *r)
+{
+	if (r->round != ROUND_NONE)
+		return;
+	if (r->leaving == LEAVING_LAST) {
+		r->leaving = LEAVING_DONE;
+	} else if (r->leaving == LEAVING_ROUND) {
+		begin_round(r, r->now_s);
+		r->t_s = history_floor(HISTORY_MINUTE, r->now_s);
+		r->leaving = LEAVING_LAST;
+	}
 }
 
 bool recorder_step(struct recorder *r, const struct watch *w)
@@ -294,22 +316,21 @@ bool recorder_step(struct recorder *r, const struct watch *w)
 		failed(r, &why);
 	else if (r->round == ROUND_NONE && !r->events)
 		recovered(r);
+	if (ok)
+		leave_on(r);
 	return ok;
 }
 
-void recorder_finish(struct recorder *r, const struct watch *w, int64_t now_s,
+bool recorder_leave(struct recorder *r, const struct watch *w, int64_t now_s,
 	int64_t now_ms)
 {
-	recorder_second(r, w, now_s, now_ms);
-	/* The one under way has looked at some already. */
-	while (r->round != ROUND_NONE && recorder_step(r, w))
-		;
-	if (r->waiting)
-		return;
-	begin_round(r, now_s);
-	r->t_s = history_floor(HISTORY_MINUTE, now_s);
-	while (r->round != ROUND_NONE && recorder_step(r, w))
-		;
+	follow(r, w);
+	if (r->leaving == LEAVING_NOT) {
+		look(r, now_s, now_ms);
+		r->leaving = LEAVING_ROUND;
+		leave_on(r);
+	}
+	return r->waiting || r->leaving == LEAVING_DONE;
 }
 
 /* -------------------------------------------------------------------- state */

@@ -30,7 +30,7 @@ MUST bool recorder_open(const char *state, const struct config_history *limits,
 	struct recorder **out, struct err *e);
 
 /* *r may be NULL; becomes NULL. What was not told is, when a feed runs again:
- * recorder_finish first. */
+ * recorder_leave first. */
 void recorder_close(struct recorder **r);
 
 /* NOW_S is Unix time, NOW_MS of a clock that does not jump. */
@@ -40,8 +40,12 @@ void recorder_second(struct recorder *r, const struct watch *w, int64_t now_s,
 /* A step of what is to do, of two or three milliseconds. True: there is more. */
 bool recorder_step(struct recorder *r, const struct watch *w);
 
-/* Tells all that W shows, for the end: takes as long as it takes. */
-void recorder_finish(struct recorder *r, const struct watch *w, int64_t now_s,
+/*
+ * For the end of a meter, or of weir-feed: true when all that W shows is told, or
+ * cannot be now. Before that recorder_step is to be called, and then this again,
+ * but not recorder_second, which is for a meter that stays.
+ */
+bool recorder_leave(struct recorder *r, const struct watch *w, int64_t now_s,
 	int64_t now_ms);
 
 /* For reading what was told. Lent until recorder_step; what is opened on it

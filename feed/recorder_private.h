@@ -22,6 +22,14 @@ enum round {
 	ROUND_END,
 };
 
+/* How far it is with a meter that it reads no more. */
+enum leaving {
+	LEAVING_NOT = 0,
+	LEAVING_ROUND, /* the round under way, which has looked at some already */
+	LEAVING_LAST, /* one more, of all */
+	LEAVING_DONE,
+};
+
 /* What is known of a meter's slots and classes, by their number there. */
 struct slots {
 	uint32_t epoch;   /* the watch's; whose slots they are */
@@ -47,6 +55,7 @@ struct recorder {
 	struct history_place place;
 	struct slots slots;
 	enum round round;
+	enum leaving leaving;
 	uint32_t at;      /* the round's next class, or place in order */
 	int64_t t_s;      /* the minute that the round tells for */
 	int64_t begun_s;  /* when it began */

@@ -37,6 +37,19 @@ static inline void bench_open(struct bench *b)
 		fail_msg("%s", e.msg);
 }
 
+/* Tells all that there is. Returns in how many steps. */
+static inline unsigned bench_leave(struct bench *b)
+{
+	struct rig *r = b->rig;
+	unsigned steps = 0;
+
+	while (!recorder_leave(b->r, r->w, r->now_s, r->now_ms)) {
+		(void)recorder_step(b->r, r->w);
+		assert_true(steps++ < 10000);
+	}
+	return steps;
+}
+
 static inline int bench_setup(void **state)
 {
 	struct bench *b = calloc(1, sizeof(*b));

@@ -18,7 +18,7 @@ static void count_some(struct bench *b, struct rng *r)
 /* Another meter takes the place of the one that is there. */
 static void replace_meter(struct bench *b, unsigned shift)
 {
-	recorder_finish(b->r, b->rig->w, b->rig->now_s, b->rig->now_ms);
+	(void)bench_leave(b);
 	segment_close(&b->rig->s);
 	assert_int_equal(unlink(b->rig->path), 0);
 	bench_begin(b, shift);
@@ -79,7 +79,8 @@ static void a_stop_tells_all(void **state)
 	for (unsigned i = 0; i < 3; i++) {
 		bench_later(b, 1);
 		bench_count(b, 3, 1000);
-		recorder_finish(b->r, b->rig->w, b->rig->now_s, b->rig->now_ms);
+		/* Nobody waits for all of it. */
+		assert_true(bench_leave(b) >= 3);
 		bench_check(b);
 		recorder_close(&b->r);
 		bench_open(b);
@@ -88,6 +89,34 @@ static void a_stop_tells_all(void **state)
 	assert_int_equal(s.looked_s, b->rig->now_s);
 	assert_int_equal(
 		s.told_s, history_floor(HISTORY_MINUTE, b->rig->now_s));
+}
+
+/* What was counted while a meter is left, in steps, is told too. */
+static void counting_goes_on(void **state)
+{
+	struct bench *b = *state;
+	struct rig *r = b->rig;
+	unsigned steps;
+
+	bench_begin(b, 0);
+	bench_later(b, 1);
+	for (unsigned at = 0; at < 12; at++) {
+		bench_count(b, 2, 10);
+		recorder_second(b->r, r->w, r->now_s, r->now_ms);
+		for (steps = 0;
+			!recorder_leave(b->r, r->w, r->now_s, r->now_ms);
+			steps++) {
+			/* The last round looks at all. */
+			if (steps == at && steps < 3)
+				bench_count(b, 3, 1000);
+			(void)recorder_step(b->r, r->w);
+		}
+		bench_later(b, 1);
+		(void)bench_leave(b);
+		bench_check(b);
+		/* It stays, after all. */
+		recorder_second(b->r, r->w, r->now_s, r->now_ms);
+	}
 }
 
 /* In which minute what is told. */
@@ -278,6 +307,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(nothing_is_lost),
 		TEST(a_stop_tells_all),
+		TEST(counting_goes_on),
 		TEST(minutes_are_the_clocks),
 		TEST(no_event_twice),
 		TEST(a_meter_that_comes_back),
