@@ -456,7 +456,7 @@ def test_dashboard(fleet, broker, feed, prometheus, wire):
     # the policy.
     may_be_empty = {"Devices with the most bytes in the last full minute",
                     "Of these, requests refused in the last full minute",
-                    "weir-feed itself", "Policy"}
+                    "Devices unlike their class", "weir-feed itself", "Policy"}
     for title, expr in expressions(dashboard):
         for name, value in (("$job", "weir"), ("$instance", prometheus.target),
                             ("$__rate_interval", "1m")):
