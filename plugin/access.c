@@ -143,6 +143,20 @@ static COLD int check_unbound(struct guard *g, const struct mosquitto *client,
 	return deny(g, client, badge, what, d);
 }
 
+/* Who was away when the registry was replaced has not been judged by the one
+ * that is there now. False: it cannot be told. */
+static bool is_judged(struct guard *g, struct binding *b)
+{
+	struct err e;
+
+	if (b->epoch == g->follow.epoch)
+		return true;
+	if (!judge_again(g, b, 0, &e))
+		return false;
+	b->epoch = g->follow.epoch;
+	return true;
+}
+
 /*
  * A binding whose connection has ended: deliveries to its session are asked
  * about again when it is resumed, and its will is judged now. A live client
@@ -157,7 +171,8 @@ static COLD int check_offline(struct guard *g, const struct mosquitto *client,
 		return deny_bypass(g, client, what);
 	if (what->action == ACTION_RECEIVE)
 		return MOSQ_ERR_SUCCESS;
-	if (what->action != ACTION_PUBLISH || b->badge == NULL)
+	if (what->action != ACTION_PUBLISH || b->badge == NULL ||
+		!is_judged(g, b))
 		return deny_stranger(g, client, what);
 	judge_status(g, b->badge);
 	judge_class(g, b->badge);

@@ -20,7 +20,7 @@ import sqlite3
 
 import pytest
 
-from clients import refused_connect
+from clients import Message, refused_connect
 from harness import Broker, eventually
 
 
@@ -62,6 +62,26 @@ def put(fleet, path, inplace=False, init=True):
 
 def problem(fleet):
     return fleet.status()["broker"]["load_error"] or ""
+
+
+def test_will_of_who_was_away(own_fleet, own_broker, wire, paho):
+    """A will that is sent after its delay is judged by the registry of then."""
+    fleet, broker = own_fleet, own_broker
+    good, bad = fleet.device("meter"), fleet.device("meter")
+    ear = paho(broker, fleet.device("backend")).connect()
+    ear.listening("m/#")
+    for d in (bad, good):
+        wire(broker, d, 5).admitted(clean=False, will_delay=3, will=Message(
+            f"m/{d}/will", "late", 1, False)).close()
+    other = backup(fleet)
+    with contextlib.closing(sqlite3.connect(other)) as db, db:
+        db.execute("UPDATE device SET status = 'suspended' WHERE id = ?",
+                   (bad.id,))
+    mark = broker.mark()
+    put(fleet, other)
+    broker.await_log("another file", mark)
+    assert ear.until(f"m/{good}/will", b"late") == []
+    broker.refused("publish", "device_suspended", mark, device=bad)
 
 
 @pytest.mark.parametrize("inplace", [False, True], ids=["moved", "copied"])
