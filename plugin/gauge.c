@@ -443,6 +443,9 @@ void gauge_usage_load(
 {
 	const struct meter_slot *s = b->slot;
 
+	/* All without a slot share one: what is there is another's. */
+	if (s == &g->gauge.nobody)
+		return;
 	for (size_t i = 0; i < METER_RATES; i++) {
 		int64_t until_ns = LOAD(s->spent_until_ns[i]);
 

@@ -30,6 +30,7 @@ from harness import BUILD, Broker, Fleet, eventually
 
 POLICY = policies.changed(
     sensor={"publish": ["m/${device}/up"]},
+    daily={"publish": ["m/${device}/up"], "limits": {"bytes_per_day": 300}},
     ledger={"subscribe": ["m/#"]})
 
 SLOTS_AT, SLOT = 0x1000000, 760
@@ -293,6 +294,22 @@ def test_no_room(fleet, small):
             assert slots(fleet) == {a.id: 4}
             assert fleet.status()["broker"]["metered"] == 1
         assert len(broker.logged("no room for another")) == 1
+
+
+def test_what_one_has_used_is_no_other_s(fleet, small):
+    """Neither of them has a slot that could remember it."""
+    a, b, ledger = (fleet.device(c) for c in ("daily", "daily", "ledger"))
+    with Broker(fleet) as broker, client(broker, ledger) as cl:
+        cl.listening("m/#")
+        with client(broker, a) as c:
+            mark = broker.mark()
+            for _ in range(2):
+                c.publish(c.topic, "x" * 200)
+            broker.refused("publish", "quota", mark, device=a)
+        with client(broker, b) as c:
+            c.publish(c.topic, "y" * 200)
+            cl.until(f"m/{b}/up", b"y" * 200)
+        assert fleet.status()["broker"]["metered"] == 0
 
 
 def test_no_room_to_begin(fleet, small):
