@@ -33,19 +33,11 @@ uint64_t limit_most(enum limit l)
 					  : RATE_MAX;
 }
 
-static uint64_t hash(struct str s)
+struct subscription subscription_of(
+	const struct siphash_key *key, struct str client_id, struct str filter)
 {
-	uint64_t h = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
-	size_t i;
-
-	for (i = 0; i < s.n; i++)
-		h = (h ^ (unsigned char)s.p[i]) * UINT64_C(0x100000001b3);
-	return h;
-}
-
-struct subscription subscription_of(struct str client_id, struct str filter)
-{
-	return (struct subscription){hash(client_id), hash(filter)};
+	return (struct subscription){
+		siphash(key, client_id), siphash(key, filter)};
 }
 
 uint64_t request_remaining(const struct request *what)

@@ -21,6 +21,7 @@
 
 #include "core/reason.h"
 #include "core/request.h"
+#include "core/siphash.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -62,12 +63,14 @@ const char *limit_text(enum limit l);
 /* The most that L may be set to. */
 uint64_t limit_most(enum limit l);
 
-/* One subscription: hashes of client id and filter. */
+/* One subscription: hashes of client id and filter, by a key that no device
+ * knows: filters of one hash would count as one. */
 struct subscription {
 	uint64_t client, filter;
 };
 
-struct subscription subscription_of(struct str client_id, struct str filter);
+struct subscription subscription_of(
+	const struct siphash_key *key, struct str client_id, struct str filter);
 
 /* What a device has used. Zeroed: nothing. `subscription` holds n of them and
  * belongs to whoever filled the struct. */

@@ -218,8 +218,8 @@ static void unsubscribe(
 		return;
 	a = ledger_account(&g->ledger, str_from(b->device_id), g->now_ms);
 	if (a != NULL)
-		account_unsubscribe(
-			a, subscription_of(str_from(b->client_id), filter));
+		account_unsubscribe(a, subscription_of(&g->ledger.key,
+					       str_from(b->client_id), filter));
 }
 
 /* Whatever is not a connected device doing what it may. WHY: decide()'s

@@ -156,8 +156,9 @@ static void session_ended(struct guard *g, const struct binding *b)
 	struct account *a = ledger_account(&g->ledger, id, g->now_ms);
 
 	if (a != NULL)
-		account_forget(
-			a, subscription_of(str_from(b->client_id), id).client);
+		account_forget(a, subscription_of(&g->ledger.key,
+					  str_from(b->client_id), id)
+					  .client);
 }
 
 /* B takes its client id over: of older connections only the end, and perhaps

@@ -231,7 +231,8 @@ struct decision judge_limited(struct guard *g, struct badge *badge,
 		a->known = true;
 	}
 	if (what->action == ACTION_SUBSCRIBE) {
-		s = subscription_of(str_from(client_id), what->topic);
+		s = subscription_of(
+			&g->ledger.key, str_from(client_id), what->topic);
 		what->subscription = &s;
 	}
 	who.usage = &a->usage;

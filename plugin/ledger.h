@@ -32,9 +32,10 @@ struct account {
 	char device_id[DEVICE_ID_MAX + 1];
 };
 
-/* Zeroed but for max: empty. */
+/* Zeroed but for max and key: empty. */
 struct ledger {
-	struct account **slot; /* open addressing; cap is a power of two */
+	struct siphash_key key; /* random, of subscription_of() */
+	struct account **slot;  /* open addressing; cap is a power of two */
 	size_t cap, n, max;
 	struct account *oldest, *newest;
 };

@@ -15,6 +15,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #define STATE_DEFAULT "/var/lib/weir"
@@ -157,6 +158,10 @@ static bool open_segment(struct guard *g, struct err *e)
 bool start(struct guard *g, struct err *e)
 {
 	g->ledger.max = LEDGER_MAX;
+	if (getrandom(&g->ledger.key, sizeof g->ledger.key, 0) !=
+		(ssize_t)sizeof g->ledger.key)
+		return err_set(
+			e, ERR_ENVIRONMENT, "no random numbers to start with");
 	g->refusals.rate = REFUSAL_LINES;
 	g->event_limit.rate = REFUSAL_EVENTS;
 	if (!bindings_init(&g->bindings, OFFLINE_MAX, HUSKS_MAX))

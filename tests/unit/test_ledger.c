@@ -11,6 +11,8 @@
 
 #include <stdio.h>
 
+static const struct siphash_key key = {1, 2};
+
 static struct str name(unsigned i)
 {
 	static char text[32];
@@ -112,15 +114,16 @@ static void test_subscriptions(void **state)
 {
 	struct ledger l = {.max = 10};
 	struct account *a = ledger_account(&l, STR("a"), 1);
-	struct subscription s = subscription_of(STR("c1"), STR("f"));
+	struct subscription s = subscription_of(&key, STR("c1"), STR("f"));
 	uint64_t i;
 
 	(void)state;
 	assert_true(account_subscribe(a, s));
 	assert_true(account_subscribe(a, s));
 	assert_int_equal(a->usage.n_subscriptions, 1);
-	assert_true(account_subscribe(a, subscription_of(STR("c2"), STR("f"))));
-	account_unsubscribe(a, subscription_of(STR("c1"), STR("g")));
+	assert_true(account_subscribe(
+		a, subscription_of(&key, STR("c2"), STR("f"))));
+	account_unsubscribe(a, subscription_of(&key, STR("c1"), STR("g")));
 	assert_int_equal(a->usage.n_subscriptions, 2);
 	account_unsubscribe(a, s);
 	assert_int_equal(a->usage.n_subscriptions, 1);
@@ -130,7 +133,7 @@ static void test_subscriptions(void **state)
 	assert_false(account_subscribe(a, (struct subscription){s.client, i}));
 	account_forget(a, s.client);
 	assert_int_equal(a->usage.n_subscriptions, 1);
-	account_forget(a, subscription_of(STR("c2"), STR("")).client);
+	account_forget(a, subscription_of(&key, STR("c2"), STR("")).client);
 	assert_int_equal(a->usage.n_subscriptions, 0);
 	ledger_fini(&l);
 }

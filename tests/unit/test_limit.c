@@ -16,6 +16,8 @@
 #define SECOND INT64_C(1000000000)
 #define HOUR   INT64_C(3600)
 
+static const struct siphash_key key = {1, 2};
+
 static struct request publish(uint32_t bytes, int64_t now_ns)
 {
 	return (struct request){.action = ACTION_PUBLISH,
@@ -312,14 +314,33 @@ static void test_refusals(void **state)
 	assert_int_equal(limit_reason(&l, &used, &what), REASON_ALLOWED);
 }
 
+/* Filters that a device chooses so that a hash without a key is the same for
+ * both (these by FNV-1a) are two subscriptions. */
+static void test_chosen_filters(void **state)
+{
+	static const char *const pairs[][2] = {
+		{"8yn0iYCKYHlIj4-BwPqk", "GReLUrM4wMqfg9yzV3KQ"},
+		{"gMPflVXtwGDXbIhP73TX", "LtHf1prlU1bCeYZEdqWf"},
+		{"pFuM83THhM-Qw8FI5FKo", ".jPx7rOtTDteKAwvfOEo"},
+	};
+	struct subscription a, b;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+		a = subscription_of(&key, STR("d"), str_from(pairs[i][0]));
+		b = subscription_of(&key, STR("d"), str_from(pairs[i][1]));
+		assert_true(a.client == b.client && a.filter != b.filter);
+	}
+}
+
 static void test_subscriptions(void **state)
 {
 	struct subscription list[2] = {
-		subscription_of(STR("d"), STR("a")),
-		subscription_of(STR("d"), STR("b")),
+		subscription_of(&key, STR("d"), STR("a")),
+		subscription_of(&key, STR("d"), STR("b")),
 	};
 	struct subscription again = list[1];
-	struct subscription other = subscription_of(STR("d/x"), STR("b"));
+	struct subscription other = subscription_of(&key, STR("d/x"), STR("b"));
 	struct limits l = {
 		{[LIMIT_SUBSCRIPTIONS] = 2, [LIMIT_SUBSCRIBES_PER_S] = 3}};
 	struct usage u = {.subscription = list, .n_subscriptions = 1};
@@ -486,6 +507,7 @@ int main(void)
 		cmocka_unit_test(test_connects),
 		cmocka_unit_test(test_day),
 		cmocka_unit_test(test_day_backwards),
+		cmocka_unit_test(test_chosen_filters),
 		cmocka_unit_test(test_subscriptions),
 		cmocka_unit_test(test_more),
 		cmocka_unit_test(test_refusals),
