@@ -28,6 +28,25 @@ bool cert_need_device(struct registry *r, struct str id, struct err *e)
 				id.n < 80 ? (int)id.n : 80, id.p);
 }
 
+bool cert_of_a_client(X509 *x, const struct cli *c, const struct credential *cr,
+	struct err *e)
+{
+	struct x509_names names;
+
+	x509_names(x, &names);
+	if (names.is_ca)
+		return err_set(e, ERR_INPUT,
+			"this is a CA's certificate, not a device's");
+	if (!names.client_auth)
+		return err_set(e, ERR_INPUT,
+			"the certificate is not for TLS clients: its "
+			"extendedKeyUsage lacks clientAuth");
+	if (c->now_s > cr->not_after_s)
+		return err_set(
+			e, ERR_INPUT, "the certificate has expired already");
+	return true;
+}
+
 /* ----------------------------------------------------------------------- list */
 
 struct listing {

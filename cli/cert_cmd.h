@@ -7,6 +7,7 @@
 
 #include "cli/command.h"
 #include "io/segment.h"
+#include "io/x509.h"
 
 /*
  * The meter, which knows by which certificate each device has connected last;
@@ -22,6 +23,11 @@ MUST bool cert_last_connect(const struct segment *meter, const char *id,
 
 /* ERR_NOT_FOUND unless R has device ID. */
 MUST bool cert_need_device(struct registry *r, struct str id, struct err *e);
+
+/* X, of which CR is what is registered, is a device's that can connect now: no
+ * CA's, for TLS clients, and not expired. Else ERR_INPUT. */
+MUST bool cert_of_a_client(X509 *x, const struct cli *c,
+	const struct credential *cr, struct err *e);
 
 MUST bool run_cert_retire_old(struct cli *c, struct err *e);
 MUST bool run_cert_issue(struct cli *c, struct err *e);

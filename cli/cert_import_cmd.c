@@ -72,25 +72,6 @@ static bool id_read(const struct importing *i, X509 *x,
 	return true;
 }
 
-static bool check(const struct importing *i, X509 *x,
-	const struct credential *c, struct err *e)
-{
-	struct x509_names names;
-
-	x509_names(x, &names);
-	if (names.is_ca)
-		return err_set(e, ERR_INPUT,
-			"this is a CA's certificate, not a device's");
-	if (!names.client_auth)
-		return err_set(e, ERR_INPUT,
-			"the certificate is not for TLS clients: its "
-			"extendedKeyUsage lacks clientAuth");
-	if (i->c->now_s > c->not_after_s)
-		return err_set(
-			e, ERR_INPUT, "the certificate has expired already");
-	return true;
-}
-
 static bool take_cert(struct importing *i, X509 *x, struct err *e)
 {
 	struct fleet_entry entry = {.line = 0};
@@ -100,7 +81,7 @@ static bool take_cert(struct importing *i, X509 *x, struct err *e)
 
 	if (!id_read(i, x, entry.device.id, e) ||
 		!x509_device_credential(x, entry.device.id, &c, e) ||
-		!check(i, x, &c, e))
+		!cert_of_a_client(x, i->c, &c, e))
 		return false;
 	entry.device.id_len = (uint8_t)strlen(entry.device.id);
 	entry.credentials = &c;

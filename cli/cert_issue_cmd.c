@@ -268,25 +268,6 @@ bool run_cert_sign(struct cli *c, struct err *e)
 
 /* ------------------------------------------------------------------------ add */
 
-static bool check_added(X509 *x, const struct cli *c,
-	const struct credential *cr, struct err *e)
-{
-	struct x509_names names;
-
-	x509_names(x, &names);
-	if (names.is_ca)
-		return err_set(e, ERR_INPUT,
-			"this is a CA's certificate, not a device's");
-	if (!names.client_auth)
-		return err_set(e, ERR_INPUT,
-			"the certificate is not for TLS clients: its "
-			"extendedKeyUsage lacks clientAuth");
-	if (c->now_s > cr->not_after_s)
-		return err_set(
-			e, ERR_INPUT, "the certificate has expired already");
-	return true;
-}
-
 /*
  * Whether the CA of our folder has issued CHAIN. Another CA's certificate is
  * taken with a warning, since a fleet may have several; but not under our CA's
@@ -356,7 +337,7 @@ bool run_cert_add(struct cli *c, struct err *e)
 	i.cert = sk_X509_value(chain, 0);
 	(void)X509_up_ref(i.cert);
 	ok = begin(c, &i, e) && enter(&i, e) &&
-	     check_added(i.cert, c, &i.credential, e) &&
+	     cert_of_a_client(i.cert, c, &i.credential, e) &&
 	     check_issuer(c, chain, e) && commit(&i, e);
 	chain_free(&chain);
 	if (ok) {

@@ -136,19 +136,25 @@ static bool find_old(
 		device_id_valid(id) ? id.p : "?");
 }
 
+/* Runs ST, which adds D's row or sets it. */
+static bool write_row(struct registry *r, enum stmt st, const struct device *d,
+	const char *attrs, struct err *e)
+{
+	return reg_run(r, st,
+		VALS(V_TEXT(id_of(d)), V_TEXT(str_from(d->class_name)),
+			reg_sim_val(&d->sim[SIMID_ICCID]),
+			reg_sim_val(&d->sim[SIMID_IMSI]),
+			reg_sim_val(&d->sim[SIMID_IMEI]),
+			reg_sim_val(&d->sim[SIMID_EID]),
+			V_TEXT(str_from(attrs)), V_INT(r->now_s),
+			V_INT(r->revision), V_TEXT(str_from(reg_mode_of(d)))),
+		e);
+}
+
 static bool insert(struct registry *r, const struct device *d,
 	const char *attrs, struct err *e)
 {
-	return reg_run(r, STMT_DEVICE_ADD,
-		       VALS(V_TEXT(id_of(d)), V_TEXT(str_from(d->class_name)),
-			       reg_sim_val(&d->sim[SIMID_ICCID]),
-			       reg_sim_val(&d->sim[SIMID_IMSI]),
-			       reg_sim_val(&d->sim[SIMID_IMEI]),
-			       reg_sim_val(&d->sim[SIMID_EID]),
-			       V_TEXT(str_from(attrs)), V_INT(r->now_s),
-			       V_INT(r->revision),
-			       V_TEXT(str_from(reg_mode_of(d)))),
-		       e) &&
+	return write_row(r, STMT_DEVICE_ADD, d, attrs, e) &&
 	       reg_audit(r, "device.add", id_of(d), detail_of(d, attrs), e);
 }
 
@@ -214,16 +220,7 @@ bool reg_device_same(const struct device *old, const struct device *d,
 static bool update(struct registry *r, const struct device *d,
 	const char *attrs, struct err *e)
 {
-	return reg_run(r, STMT_DEVICE_SET,
-		       VALS(V_TEXT(id_of(d)), V_TEXT(str_from(d->class_name)),
-			       reg_sim_val(&d->sim[SIMID_ICCID]),
-			       reg_sim_val(&d->sim[SIMID_IMSI]),
-			       reg_sim_val(&d->sim[SIMID_IMEI]),
-			       reg_sim_val(&d->sim[SIMID_EID]),
-			       V_TEXT(str_from(attrs)), V_INT(r->now_s),
-			       V_INT(r->revision),
-			       V_TEXT(str_from(reg_mode_of(d)))),
-		       e) &&
+	return write_row(r, STMT_DEVICE_SET, d, attrs, e) &&
 	       reg_change(r, id_of(d), e) &&
 	       reg_audit(r, "device.set", id_of(d), detail_of(d, attrs), e);
 }
