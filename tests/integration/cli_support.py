@@ -105,6 +105,46 @@ def make(folder):
     return w
 
 
+def other(weir, name):
+    """A second host."""
+    folder = weir.folder / name
+    folder.mkdir()
+    return make(folder)
+
+
+def write(weir, name, *lines):
+    path = weir.folder / name
+    path.write_text("".join(f"{x}\n" for x in lines))
+    return path
+
+
+def rows(weir, query):
+    """Read-only: the last to close for writing would take -wal away."""
+    with contextlib.closing(sqlite3.connect(
+            f"file:{weir.folder / 'state' / 'registry.db'}?mode=ro",
+            uri=True)) as con:
+        return con.execute(query).fetchall()
+
+
+def counts(weir):
+    return [rows(weir, f"SELECT count(*) FROM {t}")[0][0]
+            for t in ("device", "credential")]
+
+
+def sound(weir):
+    assert rows(weir, "PRAGMA integrity_check") == [("ok",)]
+    assert weir.json("audit", "verify")["ok"]
+
+
+def start(weir, *args):
+    environment = dict(os.environ, HOME=str(weir.folder),
+                       WEIR_STATE=str(weir.folder / "state"),
+                       WEIR_CA=str(weir.ca))
+    return subprocess.Popen([WEIR, *map(str, args)], env=environment,
+                            cwd=weir.folder, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE)
+
+
 def typed(weir, text, *args):
     """WEIR run with ARGS on a terminal of its own, where TEXT is typed once it
     has written something: its exit status, and all that the terminal showed."""

@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Scenario: a factory and a broker host exchange devices in files, and thousands
-of devices get certificates at once. Files are wrong, disks are full, commands
-are killed or run twice; no broker.
+Scenario: a factory makes certificates for thousands of devices at once. Its
+manifest is wrong, disks are full, commands are killed or run twice; no broker.
 
-Question: is a file all in or not at all, does what is exported come back the
-same, does an import give no right back; and after any number of kills, has
-each device of a manifest one certificate, whose key lies beside it?
+Question: after any number of kills, has each device of a manifest one
+certificate, whose key lies beside it?
 
-Expected: exit status 0 done, 1 a bulk run with failures, 2 what is in the file,
-3 environment; exactly as many devices and certificates as lines.
+Expected: exit status 0 done, 1 a run with failures, 2 what is in the file, 3
+environment; exactly as many devices and certificates as lines.
 
 WEIR_BULK sets how many devices are issued for (2000), WEIR_BULK_KILLS how often
 that is killed at most (20), WEIR_SEED the seed; all are printed.
@@ -23,15 +21,14 @@ import json
 import os
 import random
 import signal
-import sqlite3
 import stat
 import subprocess
-import threading
 import time
 
 import pytest
 
-from cli_support import REPO, WEIR, make, openssl
+from cli_support import (REPO, counts, make, openssl, other, rows, sound,
+                         start, write)
 
 N = int(os.environ.get("WEIR_BULK", "2000"))
 KILLS = int(os.environ.get("WEIR_BULK_KILLS", "20"))
@@ -47,168 +44,6 @@ def weir(tmp_path):
 def ca(weir):
     weir.ok("ca", "init", "--name", "Test Fleet")
     return weir
-
-
-def other(weir, name):
-    """A second host."""
-    folder = weir.folder / name
-    folder.mkdir()
-    return make(folder)
-
-
-def write(weir, name, *lines):
-    path = weir.folder / name
-    path.write_text("".join(f"{x}\n" for x in lines))
-    return path
-
-
-def rows(weir, query):
-    """Read-only: the last to close for writing would take -wal away."""
-    with contextlib.closing(sqlite3.connect(
-            f"file:{weir.folder / 'state' / 'registry.db'}?mode=ro",
-            uri=True)) as con:
-        return con.execute(query).fetchall()
-
-
-def counts(weir):
-    return [rows(weir, f"SELECT count(*) FROM {t}")[0][0]
-            for t in ("device", "credential")]
-
-
-def sound(weir):
-    assert rows(weir, "PRAGMA integrity_check") == [("ok",)]
-    assert weir.json("audit", "verify")["ok"]
-
-
-def told(exported):
-    """What an import can bring along."""
-    gone = ("created_s", "updated_s", "revision")
-    return [{k: v for k, v in x.items() if k not in gone} for x in exported]
-
-
-# ------------------------------------------------------------ import, export
-
-
-def fill(weir):
-    """All that a device can have."""
-    weir.ok("ca", "init")
-    weir.ok("cert", "issue", "till-7", "--out", "certs")
-    weir.ok("cert", "issue", "till-7", "--out", "more")
-    weir.ok("cert", "issue", "meter-12", "--out", "certs")
-    weir.ok("cert", "revoke", "meter-12", "--compromised")
-    weir.ok("suspend", "till-8", "--reason", 'lost, "they" say', "--for", "2h")
-    weir.ok("quarantine", "meter-13")
-    weir.ok("device", "set", "meter-12", "--mode", "observe",
-            "--attr", "zone=a,b", "--attr", "zone=\"c\"", "--attr", "k=v;w")
-    weir.ok("retire", "ledger")
-
-
-@pytest.mark.parametrize("form", [(), ("--json",)], ids=["csv", "jsonl"])
-def test_export_comes_back(weir, form):
-    fill(weir)
-    text = weir.ok(*form, "device", "export")
-    there = other(weir, "there")
-    rest = [x["id"] for x in there.lines("device", "list")]
-    for host in (there, weir):
-        done = host.json("device", "import", "-", "--upsert",
-                         stdin=text.encode())
-        assert done["added"] == 0
-    assert rest == [x["id"] for x in weir.lines("device", "list")]
-    assert told(there.lines("device", "export")) == told(
-        weir.lines("device", "export"))
-    sound(there)
-    # What comes back changes nothing where it comes from.
-    assert done["changed"] == 0 and done["unchanged"] == len(rest)
-    assert done["credentials_added"] == 0
-    assert there.json("cert", "show", "../certs/meter-12.crt")["key_barred"]
-
-
-def test_export_filters(weir):
-    fill(weir)
-    ids = lambda *a: [x["id"] for x in weir.lines("device", "export", *a)]
-    assert ids("--class", "payment-terminal") == ["till-7", "till-8"]
-    assert ids("--status", "suspended") == ["till-8"]
-    assert ids("--mode", "observe") == ["meter-12"]
-    assert ids("--class", "none") == []
-    weir.fails(2, "device", "export", "--status", "gone")
-    done = list(csv.DictReader(weir.ok(
-        "device", "export", "--class", "payment-terminal").splitlines()))
-    assert [x["id"] for x in done] == ["till-7", "till-8"]
-    assert done[0]["iccid"] == "8944010000000000017"
-    assert len(json.loads(done[0]["credentials"])) == 2
-
-
-def test_import_is_one_change(weir):
-    file = write(weir, "f.csv", "id,class,attr.site", "a,meter,x", "b,meter,")
-    before = weir.revision()
-    done = weir.json("device", "import", file)
-    assert (done["added"], done["changed"]) == (2, 0)
-    assert weir.revision() == before + 1
-    entry = weir.lines("audit", "list", "-n", "1")[0]
-    assert entry["action"] == "device.import"
-    assert entry["detail"]["devices"] == 2
-    assert entry["detail"]["file_sha256"] == done["file_sha256"]
-    assert openssl("dgst", "-sha256", file).decode().split()[-1] == done[
-        "file_sha256"]
-    sound(weir)
-
-
-def test_import_all_or_nothing(weir):
-    lines = ["id,class,iccid", "a,meter,", "till-7,meter,", "b,,",
-             "c,meter,123", "a,meter,", "d,meter,8944010000000000033"]
-    revision = weir.revision()
-    text = weir.fails(2, "device", "import", write(weir, "f.csv", *lines))
-    for line, says in ((3, "exists already"), (4, "no class"), (5, "iccid"),
-                       (6, "exists already"), (7, "meter-12")):
-        assert [x for x in text.splitlines()
-                if f"f.csv:{line}: " in x and says in x], (line, text)
-    assert weir.revision() == revision and len(text.splitlines()) == 5
-    weir.fails(2, "device", "import", write(weir, "g.csv", "id,klass", "a,b"),
-               says="klass")
-    weir.fails(2, "device", "import", write(
-        weir, "g.csv", "id", *(f"-{i}" for i in range(99))),
-        says="not looked at")
-    weir.fails(3, "device", "import", "none.csv")
-    weir.fails(2, "device", "import")
-    assert weir.revision() == revision
-    sound(weir)
-
-
-def test_import_gives_no_right_back(weir):
-    fill(weir)
-    text = weir.ok("--json", "device", "export")
-    was_active = "".join(json.dumps(dict(
-        json.loads(x), status="active", status_reason=None, status_until_s=None,
-        credentials=[dict(c, status="active", revoked_s=None, reason=None)
-                     for c in json.loads(x)["credentials"]])) + "\n"
-        for x in text.splitlines())
-    done = weir("--json", "device", "import", "-", "--upsert",
-                stdin=was_active.encode())
-    assert done.returncode == 0, done.stderr
-    assert b"'till-8' keeps its stricter status" in done.stderr
-    assert b"'meter-12': what is revoked stays revoked" in done.stderr
-    done = json.loads(done.stdout)
-    assert done["status_kept"] == 3 and done["credentials_kept"] == 1
-    assert weir.ok("--json", "device", "export") == text
-
-
-def test_import_that_takes_a_right_says_so_to_the_broker(weir):
-    seq = lambda: weir.json("status")["registry"]["change_seq"]
-    before = seq()
-    weir.ok("device", "import", write(weir, "f.csv", "id,class", "new,meter"))
-    weir.ok("device", "import", write(
-        weir, "f.csv", "id,class", "till-7,payment-terminal"), "--upsert")
-    assert seq() == before
-    done = weir.json("device", "import", write(
-        weir, "f.csv", "id,class", "till-7,meter"), "--upsert", "--wait", "1s")
-    assert done["changed"] == 1 and done["wait"]["state"] == "no_broker"
-    assert seq() == before + 1
-
-
-def test_import_check_digit(weir):
-    f = write(weir, "f.csv", "id,class,iccid", "a,meter,89860007180304180022")
-    weir.fails(2, "device", "import", f, says="f.csv:2")
-    weir.ok("device", "import", f, "--any-check-digit")
 
 
 # ----------------------------------------------------------------- cert bulk
@@ -456,15 +291,6 @@ def test_bulk_refused(ca):
     assert ca.revision() == revision and not (ca.folder / "o").exists()
 
 
-def start(weir, *args):
-    environment = dict(os.environ, HOME=str(weir.folder),
-                       WEIR_STATE=str(weir.folder / "state"),
-                       WEIR_CA=str(weir.ca))
-    return subprocess.Popen([WEIR, *map(str, args)], env=environment,
-                            cwd=weir.folder, stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE)
-
-
 def private(out):
     """Keys under any name, from their first byte."""
     for x in (*out.glob("*.key*"), *out.glob("bundle-*")):
@@ -513,30 +339,6 @@ def test_bulk_killed(ca, capsys, form):
     with capsys.disabled():
         print(f"\n    {N} devices, {killed} kills, WEIR_SEED={SEED}: {there} "
               f"were there after the last, {time.monotonic() - began:.0f} s")
-
-
-def test_import_killed(weir):
-    """Any number of devices, or none of them."""
-    file = weir.folder / "f.jsonl"
-    with file.open("w") as out:
-        subprocess.run([REPO / "tests/bench/fleet_file.py", "20000"],
-                       check=True, stdout=out)
-    rng, pause = random.Random(SEED), threading.Event()
-    before = counts(weir)
-    for _ in range(KILLS // 2):
-        run = start(weir, "device", "import", file)
-        pause.wait(rng.uniform(0, 0.5))
-        run.send_signal(signal.SIGKILL)
-        run.communicate()
-        now = counts(weir)
-        assert now in (before, [before[0] + 20000, before[1] + 20000])
-        if now != before:
-            break
-    sound(weir)
-    if counts(weir) == before:
-        weir.ok("device", "import", file)
-    assert counts(weir) == [before[0] + 20000, before[1] + 20000]
-    sound(weir)
 
 
 @FORMS
@@ -622,70 +424,3 @@ def test_read_only(ca):
         subprocess.run(["umount", state], check=True)
     assert not list(ca.folder.glob("o/*"))
     sound(ca)
-
-
-def test_export_to_a_full_disk(ca):
-    with open("/dev/full", "wb") as full:
-        done = subprocess.run(
-            [WEIR, "--state", ca.folder / "state", "device", "export"],
-            stdout=full, stderr=subprocess.PIPE, timeout=60)
-    assert done.returncode == 3
-
-
-# --------------------------------------------------------------- cert import
-
-
-def elsewhere(folder, name, subject, *more):
-    openssl("req", "-new", "-x509", "-newkey", "ec", "-pkeyopt",
-            "ec_paramgen_curve:P-256", "-nodes", "-days", "10", "-keyout",
-            folder / f"{name}.key", "-out", folder / f"{name}.crt", "-subj",
-            subject, "-addext", "basicConstraints=critical,CA:FALSE", *more)
-
-
-def test_cert_import(weir):
-    have = weir.folder / "have"
-    have.mkdir()
-    elsewhere(have, "1", "/CN=dev-1/serialNumber=SN-1", "-addext",
-              "subjectAltName=URI:urn:x:dev-1,"
-              "URI:urn:gsma:imei:35663806-123451-0")
-    elsewhere(have, "2", "/CN=dev-2/serialNumber=SN-2", "-addext",
-              "subjectAltName=URI:https://x.example/d/dev-2")
-    for id_from, ids in (("cn", ["dev-1", "dev-2"]),
-                         ("serialnumber", ["SN-1", "SN-2"]),
-                         ("san-uri", ["urn:x:dev-1", "dev-2"])):
-        host = other(weir, id_from)
-        args = ("cert", "import", have, "--id-from", id_from, "--class",
-                "meter")
-        assert host.json(*args)["added"] == 2
-        assert sorted(x["device_id"] for x in host.lines("cert", "list")) == (
-            sorted(ids))
-        assert host.json(*args)["there_before"] == 2
-        assert host.lines("audit", "list", "-n", "1")[0]["action"] == (
-            "cert.import")
-        sound(host)
-
-
-def test_cert_import_refused(weir):
-    have = weir.folder / "have"
-    have.mkdir()
-    args = ("--id-from", "cn", "--class", "meter")
-    elsewhere(have, "1", "/CN=dev-1")
-    elsewhere(have, "2", "/CN=no id")
-    elsewhere(have, "3", "/O=none")
-    elsewhere(have, "4", "/CN=server", "-addext", "extendedKeyUsage=serverAuth")
-    (have / "5.pem").write_text("nothing")
-    revision = weir.revision()
-    text = weir.fails(2, "cert", "import", have, *args)
-    for n, says in (("2.crt", "no device id"), ("3.crt", "no common name"),
-                    ("4.crt", "clientAuth"), ("5.pem", "")):
-        assert [x for x in text.splitlines() if n in x and says in x], text
-    weir.fails(2, "cert", "import", have / "1.crt", "--id-from", "dn",
-               "--class", "meter", says="--id-from")
-    weir.fails(2, "cert", "import", have / "1.crt", "--id-from", "cn",
-               says="--class")
-    weir.fails(3, "cert", "import", have / "none", *args)
-    weir.fails(2, "cert", "import", *args)
-    assert weir.revision() == revision
-    weir.ok("cert", "import", have / "1.crt", *args)
-    weir.ok("cert", "revoke", "dev-1")
-    weir.fails(2, "cert", "import", have / "1.crt", *args, says="stays so")
