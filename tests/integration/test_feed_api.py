@@ -69,6 +69,14 @@ def same_usage(feed, fleet, id):
         raise
 
 
+def same_device(feed, fleet, id):
+    """As same_usage, of the device itself: a connection may be ending."""
+    def agree():
+        told = feed.ok(path(f"devices/{id}"))
+        return told["device"] == fleet.json("device", "show", id) and told
+    return eventually(f"the same device {id}", agree, 5)
+
+
 def pages(feed, base, key, **args):
     """All items of a list, page by page; at least PAGES of them."""
     out, cursor = [], None
@@ -115,8 +123,9 @@ def test_device(feed, fleet, broker, wire):
     assert told["device"]["attrs"] == {"site": ["leeds"], "group": ["b", "a"]}
     assert len(told["device"]["credentials"]) == 2
     fleet.weir("quarantine", d, "--reason", 'odd "\\ é', "--for", "2h")
-    told = feed.ok(path(f"devices/{d}"))
-    assert told["device"] == fleet.json("device", "show", d)
+    # Its connection is ended meanwhile.
+    w.ended()
+    told = same_device(feed, fleet, d)
     assert told["device"]["status_reason"] == 'odd "\\ é'
     assert told["device"]["status_until_s"] is not None
 

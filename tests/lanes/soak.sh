@@ -77,7 +77,7 @@ WEIR_TORTURE_N=0 tests/lanes/torture.sh 2>&1 | tee "$logs/torture.log" ||
 } >>"$result"
 
 if [ "$rounds" -gt 0 ]; then
-	build_release weir weir-feed mosquitto_weir bench_fill bench_swarm
+	build_release weir weir-feed mosquitto_weir slow_clock bench_fill bench_swarm
 	WEIR_KILLS=${WEIR_KILLS:-200} run_pytest build \
 		tests/integration/test_kill.py 2>&1 |
 		tee "$logs/kill.log" || status=1
