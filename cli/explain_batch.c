@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/explain_batch.h"
 
+#include "cli/line.h"
 #include "cli/output.h"
 #include "io/file.h"
 #include "io/values.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/types.h>
 
 #define COLUMNS 6
 /* Devices kept at hand, one a slot, so that memory is bounded whatever the
@@ -178,27 +177,17 @@ static bool ask(struct batch *b, struct str line, struct err *e)
 
 static bool ask_all(struct batch *b, FILE *in, const char *name, struct err *e)
 {
-	char *line = NULL;
-	size_t cap = 0;
-	uint64_t number = 0;
-	bool ok = true;
-	ssize_t got;
+	struct line *l = need_memory(1, sizeof(*l));
+	bool ok = true, end = false;
 
-	while (ok && output_ok() && (got = getline(&line, &cap, in)) >= 0) {
-		size_t n = (size_t)got;
-
-		number++;
-		if (n != 0 && line[n - 1] == '\n')
-			n--;
-		if (n != 0 && line[n - 1] == '\r')
-			n--;
-		ok = ask(b, (struct str){line, n}, e);
-		if (!ok)
-			(void)err_at(e, "%s:%" PRIu64, name, number);
+	while (ok && output_ok()) {
+		ok = line_next(l, in, name, &end, e);
+		if (!ok || end)
+			break;
+		ok = ask(b, (struct str){l->text, l->n}, e) ||
+		     line_at(l, name, e);
 	}
-	free(line);
-	if (ok && ferror(in) != 0)
-		return file_err(e, "read", name, errno);
+	free(l);
 	return ok;
 }
 

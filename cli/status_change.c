@@ -4,6 +4,7 @@
  * named devices change in one transaction, or none.
  */
 #include "cli/command.h"
+#include "cli/line.h"
 #include "cli/live_view.h"
 #include "cli/output.h"
 #include "cli/wait.h"
@@ -12,7 +13,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/types.h>
 
 #define IDS_MAX ((size_t)1000000)
 
@@ -68,43 +68,34 @@ static void ids_unique(struct ids *l)
 	l->n = k + 1;
 }
 
-/* One LINE of N bytes, its end cut off, as an id. */
-static bool ids_line(struct ids *l, char *line, size_t n, struct err *e)
+static bool ids_line(struct ids *l, const struct line *line, struct err *e)
 {
-	while (n != 0 && (line[n - 1] == '\n' || line[n - 1] == '\r'))
-		line[--n] = '\0';
-	if (n == 0)
+	if (line->n == 0)
 		return true;
 	if (l->n == IDS_MAX)
 		return err_set(e, ERR_INPUT, "more than %zu ids", IDS_MAX);
-	if (!device_id_valid((struct str){line, n}))
-		return err_set(e, ERR_INPUT, "'%.80s' is no device id", line);
-	ids_add(l, line);
+	if (!device_id_valid((struct str){line->text, line->n}))
+		return err_set(
+			e, ERR_INPUT, "'%.80s' is no device id", line->text);
+	ids_add(l, line->text);
 	return true;
 }
 
 /* Ids on standard input, one a line; blank lines are passed over. */
 static bool ids_read(struct ids *l, struct err *e)
 {
-	char *line = NULL;
-	size_t cap = 0;
-	unsigned number = 0;
-	bool done = true;
-	ssize_t n;
+	static const char name[] = "standard input";
+	struct line *line = need_memory(1, sizeof(*line));
+	bool done = true, end = false;
 
-	while (done && (n = getline(&line, &cap, stdin)) >= 0) {
-		number++;
-		done = ids_line(l, line, (size_t)n, e);
+	while (done) {
+		done = line_next(line, stdin, name, &end, e);
+		if (!done || end)
+			break;
+		done = ids_line(l, line, e) || line_at(line, name, e);
 	}
 	free(line);
-	if (!done) {
-		(void)err_at(e, "standard input:%u", number);
-		return false;
-	}
-	if (feof(stdin) == 0)
-		return err_set(
-			e, ERR_ENVIRONMENT, "standard input cannot be read");
-	return true;
+	return done;
 }
 
 /* ------------------------------------------------------------- what is asked */

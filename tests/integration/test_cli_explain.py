@@ -11,11 +11,16 @@ verdicts, line for line; a suggestion put into the policy turns the verdict.
 """
 
 import json
+import pathlib
+import resource
+import subprocess
 import time
 
 import pytest
 
-from cli_support import EXAMPLE, make
+from cli_support import EXAMPLE, WEIR, make
+
+SANITIZED = b"__asan_init" in pathlib.Path(WEIR).read_bytes()
 
 
 @pytest.fixture
@@ -144,6 +149,33 @@ def test_connect(weir):
     assert "till-7/updater" in done["remedy"]
     done = ask(weir, "till-7", "connect", "--client-id", "")
     assert done["reason"] == "malformed"
+
+
+@pytest.mark.parametrize("args", [
+    ["explain", "--batch", "-"], ["suspend", "-"]], ids=" ".join)
+def test_endless_line(weir, args):
+    """It is refused before it fills the memory: the input never ends."""
+    with open("/dev/zero", "rb") as zero:
+        done = subprocess.run(
+            [WEIR, *args], stdin=zero, env=weir.environment(),
+            capture_output=True, check=False, timeout=60,
+            preexec_fn=None if SANITIZED else lambda: resource.setrlimit(
+                resource.RLIMIT_AS, (1 << 28, 1 << 28)))
+    assert done.returncode == 2 and done.stdout == b""
+    assert b"weir: standard input:1: this line is longer" in done.stderr
+
+
+def test_batch_with_a_line_that_is_too_long(weir):
+    good = "till-7\tpublish\tpay/till-7/status\n"
+    done = weir("explain", "--batch", "-",
+                stdin=(good + "x" * 131073 + "\n" + good).encode())
+    assert done.returncode == 2
+    assert done.stdout.decode().splitlines() == [
+        "allow\tallowed\tclasses.payment-terminal.publish[0]"]
+    assert b"standard input:2: this line is longer" in done.stderr
+    # As long as one may be: it is looked at, and is none.
+    weir.fails(2, "explain", "--batch", "-", stdin=b"x" * 131072,
+               says="is no action")
 
 
 def test_retired_has_no_remedy_by_certificate(weir):
