@@ -86,7 +86,8 @@ bool seen_file_open_read(const char *path, struct seen_file *out, struct err *e)
 	struct seen_file f = {NULL, -1};
 	struct stat st;
 
-	f.fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	/* As in segment_open_read: a FIFO would hold the reader. */
+	f.fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (f.fd < 0 && errno == ENOENT)
 		return err_set(e, ERR_NOT_FOUND,
 			"%.100s: nothing was observed with this state "

@@ -342,7 +342,9 @@ bool segment_open_read(const char *path, struct segment *out, struct err *e)
 {
 	struct segment s = {NULL, 0, -1};
 
-	s.fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	/* The folder is the broker's user's: a FIFO in the file's place must
+	 * not hold whoever reads. */
+	s.fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (s.fd < 0 && errno == ENOENT)
 		return err_set(e, ERR_NOT_FOUND,
 			"%s: no broker has run with this state directory yet",

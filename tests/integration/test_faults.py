@@ -470,3 +470,25 @@ def test_folder_that_cannot_be_listed(tmp_path, name):
     assert done.returncode == 3, done.stdout
     assert b"folder: Input/output error" in done.stderr
     assert [x.name for x in folder.iterdir()] == ["x.conf"]
+
+
+@pytest.mark.parametrize("name,status,args", [
+    ("meter.seg", 0, ["status"]),
+    ("meter.seg", 3, ["top", "-1"]),
+    ("meter.seg", 3, ["tail", "--no-follow"]),
+    ("meter.seg", 3, ["usage"]),
+    ("meter.seg", 1, ["doctor"]),
+    ("meter.seg", 3, ["suspend", "meter-12", "--wait", "1s"]),
+    ("meter.seg", 0, ["device", "show", "meter-12"]),
+    ("meter.seg", 3, ["cert", "list", "--unused"]),
+    ("seen.seg", 3, ["policy", "seen"]),
+    ("seen.seg", 3, ["policy", "learn", "--class", "meter"]),
+    ("seen.seg", 3, ["cert", "enroll", "--seen", "--class", "meter"]),
+], ids=lambda x: x if isinstance(x, str) else None)
+def test_fifo_in_the_brokers_folder(tmp_path, name, status, args):
+    """Whoever is the broker's user can hold nobody up by it."""
+    w = make(tmp_path)
+    os.mkfifo(tmp_path / "state" / "meter" / name)
+    done = w(*args, timeout=20)
+    assert done.returncode == status, done.stderr
+    assert status == 0 or name.encode() in done.stderr + done.stdout
