@@ -46,6 +46,15 @@ struct look {
 	void *ctx;
 };
 
+/* What fails from now on must not be taken for a change that was not made. */
+static bool cannot_tell(const struct err *why, struct err *e)
+{
+	return err_set(e, why->code,
+		"it is committed, but whether the broker has applied it cannot "
+		"be told: %.230s",
+		why->msg);
+}
+
 static bool wait_for(const struct cli *c, int64_t wait_s, struct look look,
 	struct wait_result *out, struct err *e)
 {
@@ -54,10 +63,8 @@ static bool wait_for(const struct cli *c, int64_t wait_s, struct look look,
 	int64_t start = monotonic_ms();
 
 	if (!segment_open_read(c->meter, &s, &why)) {
-		if (why.code != ERR_NOT_FOUND) {
-			*e = why;
-			return false;
-		}
+		if (why.code != ERR_NOT_FOUND)
+			return cannot_tell(&why, e);
 		out->end = WAIT_NO_BROKER;
 		return true;
 	}
@@ -119,13 +126,15 @@ static bool list_changes(struct registry *r, struct change_range range,
 	struct wait_result *out, struct err *e)
 {
 	struct change_list l = {.last = range.last, .out = out};
+	struct err why = {.code = ERR_NONE};
 	int64_t after = range.after;
 
 	while (after < range.last) {
 		size_t before = out->n;
 
-		if (!registry_changes(r, after, BATCH_ROWS, add_change, &l, e))
-			return false;
+		if (!registry_changes(
+			    r, after, BATCH_ROWS, add_change, &l, &why))
+			return cannot_tell(&why, e);
 		if (out->n == before)
 			return true;
 		after = out->changes[out->n - 1].change;
@@ -288,6 +297,8 @@ bool wait_finish(const struct wait_result *w, struct err *e)
 			w->pid, w->waited_ms);
 	if (w->end == WAIT_REFUSED)
 		return err_set(e, ERR_ENVIRONMENT,
-			"the broker keeps the old policy: %.220s", w->error);
+			"it is committed, but the broker keeps the old policy: "
+			"%.220s",
+			w->error);
 	return true;
 }

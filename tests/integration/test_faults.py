@@ -492,3 +492,6 @@ def test_fifo_in_the_brokers_folder(tmp_path, name, status, args):
     done = w(*args, timeout=20)
     assert done.returncode == status, done.stderr
     assert status == 0 or name.encode() in done.stderr + done.stdout
+    if args[0] == "suspend":
+        assert b"it is committed" in done.stderr
+        assert w.json("device", "show", "meter-12")["status"] == "suspended"
