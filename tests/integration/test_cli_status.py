@@ -238,9 +238,26 @@ def test_wait_times_out(weir, broker):
 def test_wait_with_a_hostile_meter(weir):
     weir.ok("device", "add", "d1", "--class", "c")
     (weir.state / "meter" / "meter.seg").write_bytes(b"WEIRSEG1")
-    weir.fails(3, "suspend", "d1", "--wait", "1s", says="meter.seg")
+    text = weir.fails(3, "suspend", "d1", "--wait", "1s", says="meter.seg")
+    assert "it is committed" in text
+    assert status_of(weir, "d1") == "suspended"
     assert weir.json("status")["broker"]["state"] == "unknown"
     assert "unknown: " in weir.ok("status")
+
+
+def test_wait_for_a_policy_that_the_broker_refuses(weir, broker):
+    """It is stored all the same, and the message says so."""
+    file = weir.folder / "new.json"
+    file.write_text('{"version": 1, "classes": {"new": {}}}')
+    broker.set(load_error_s=int(time.time()) + 60)
+    broker.load_error(b"no room")
+    done = weir("--json", "policy", "apply", file, "--wait", "5s")
+    assert done.returncode == 3
+    assert b"it is committed, but the broker keeps" in done.stderr
+    assert b"no room" in done.stderr
+    wait = json.loads(done.stdout)["wait"]
+    assert (wait["state"], wait["error"]) == ("refused", "no room")
+    assert "new" in weir.json("policy", "show")["text"]
 
 
 def test_status_of_the_broker(weir):
