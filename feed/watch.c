@@ -37,19 +37,14 @@ static bool before(const void *ctx, uint32_t a, uint32_t b)
 	return a < b;
 }
 
-/* Number I of what a minute has, of these counters. */
-static uint64_t minute_count(const uint64_t *counter, unsigned i)
+/* Of these counters what a minute has. */
+static void minute_counts(
+	const uint64_t *counter, uint64_t out[static MINUTE_COUNTS])
 {
-	switch (i) {
-	case MINUTE_REFUSED:
-		return meter_count(counter, METER_REFUSED);
-	case MINUTE_CONNECTS:
-		return counter[COUNTER_CONNECTS];
-	case MINUTE_TAKEOVERS:
-		return counter[COUNTER_TAKEOVERS];
-	default:
-		return counter[i];
-	}
+	memcpy(out, counter, MINUTE_REFUSED * sizeof(*out));
+	out[MINUTE_REFUSED] = meter_count(counter, METER_REFUSED);
+	out[MINUTE_CONNECTS] = counter[COUNTER_CONNECTS];
+	out[MINUTE_TAKEOVERS] = counter[COUNTER_TAKEOVERS];
 }
 
 /* The slot's minute ends with these counters, and its next one begins. */
@@ -58,10 +53,11 @@ static void mark(struct watch *w, uint32_t slot, const uint64_t *counter)
 	struct watch_page *p = w->page[slot / WATCH_PAGE];
 	uint64_t *then = p->mark[slot % WATCH_PAGE];
 	uint64_t *minute = p->minute[slot % WATCH_PAGE];
-	uint64_t any = 0;
+	uint64_t counts[MINUTE_COUNTS], any = 0;
 
+	minute_counts(counter, counts);
 	for (unsigned i = 0; i < MINUTE_COUNTS; i++) {
-		uint64_t now = minute_count(counter, i);
+		uint64_t now = counts[i];
 
 		if (now < then[i])
 			w->went_back = true;
