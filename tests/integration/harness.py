@@ -64,6 +64,10 @@ def broker_version():
 
 VERSION = broker_version()
 
+READ_AHEAD = 4096 if VERSION >= (2, 1) else 0
+"""Bytes that the broker has of a connection (packet_buffer_size) beside what the
+packets that it serves take: the plugin cannot throw them away."""
+
 
 def go_first(pid, priority, cpu=None):
     """Lets a process run before all that share the machine with it, those of a
