@@ -3,10 +3,13 @@
 
 #include "io/meter_text.h"
 
+#include <inttypes.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -29,6 +32,36 @@ static const char *level_name(enum log_level level)
 	return "notice";
 }
 
+/* True when the journal reads standard error: it says which file that is.
+ * Source: systemd.exec(5), $JOURNAL_STREAM. */
+static bool is_journal(void)
+{
+	/* One thread: NOLINTNEXTLINE(concurrency-mt-unsafe) */
+	const char *named = getenv("JOURNAL_STREAM");
+	char own[64];
+	struct stat st;
+
+	if (named == NULL || fstat(STDERR_FILENO, &st) != 0)
+		return false;
+	(void)snprintf(own, sizeof(own), "%" PRIuMAX ":%" PRIuMAX,
+		(uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+	return strcmp(named, own) == 0;
+}
+
+/* What the journal takes off a line and files it by. Source: sd-daemon(3). */
+static const char *priority(enum log_level level)
+{
+	switch (level) {
+	case LOG_ERROR:
+		return "<3>";
+	case LOG_WARNING:
+		return "<4>";
+	case LOG_NOTICE:
+		break;
+	}
+	return "<5>";
+}
+
 void log_begin(struct text *t, enum log_level level, const char *event)
 {
 	char when[TIME_MS_TEXT];
@@ -37,6 +70,8 @@ void log_begin(struct text *t, enum log_level level, const char *event)
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	time_ms_format(
 		(int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, when);
+	if (is_journal())
+		text_add(t, str_from(priority(level)));
 	json_open(t, NULL, '{');
 	json_text(t, "t", str_from(when));
 	json_text(t, "level", str_from(level_name(level)));

@@ -3,6 +3,8 @@
  * The feed's log: one JSON object a line on standard error, with "t" (UTC),
  * "level" and "event" first.
  *
+ * To systemd's journal each line goes with its priority: 3 for an error, 4, 5.
+ *
  * A line never holds the daemon up: when who reads standard error does not, it
  * is dropped, and the next that goes out says how many were.
  */

@@ -267,6 +267,10 @@ def test_journal(machine):
     for s in said:
         assert list(s)[:3] == ["t", "level", "event"]
         assert s["level"] == "notice", s
+    # The journal files them by it.
+    filed = machine.run("journalctl", "-b", "-t", "weir-feed", "-o", "json")
+    assert {json.loads(line)["PRIORITY"]
+            for line in filed.splitlines()} == {"5"}
     broker = machine.run("journalctl", "-b", "-u", "mosquitto", "-o", "cat")
     assert "weir: policy revision" in broker
     for word in ("Error", "cannot", "denied"):
