@@ -21,7 +21,7 @@ import pytest
 import harness
 import policies
 from cli_support import typed
-from clients import Client, Closed, Wire
+from clients import Client, Closed
 from harness import Broker, Device, Fleet
 
 

@@ -32,12 +32,14 @@ static void say(enum log_level level, const char *stream, char out[static LINE])
 	assert_int_equal(fstat(ends[1], &st), 0);
 	(void)snprintf(own, sizeof(own), "%" PRIuMAX ":%" PRIuMAX,
 		(uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+	/* One thread: NOLINTNEXTLINE(concurrency-mt-unsafe) */
 	(void)unsetenv("JOURNAL_STREAM");
 	if (stream != NULL) {
 		bool is_own = strcmp(stream, "%own") == 0;
 
 		(void)snprintf(
 			named, sizeof(named), "%s", is_own ? own : stream);
+		/* NOLINTNEXTLINE(concurrency-mt-unsafe) */
 		assert_int_equal(setenv("JOURNAL_STREAM", named, 1), 0);
 	}
 	assert_int_equal(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
@@ -49,6 +51,7 @@ static void say(enum log_level level, const char *stream, char out[static LINE])
 	(void)close(ends[0]);
 	(void)close(ends[1]);
 	(void)close(before);
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe) */
 	(void)unsetenv("JOURNAL_STREAM");
 }
 
