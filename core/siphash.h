@@ -13,8 +13,7 @@
 #include <stdint.h>
 
 struct siphash_key {
-	uint64_t k0,
-		k1; /* random; the first and last 8 bytes, low byte first */
+	uint64_t k0, k1; /* random; of 16 bytes, the low one of each first */
 };
 
 /* O(S.n). */

@@ -3,8 +3,8 @@
  * Follows the registry: policies, changes of devices, and the file itself.
  *
  * A tick polls at most every FOLLOW_POLL_MS, applies at most FOLLOW_BATCH
- * changes in at most FOLLOW_BUDGET_NS, and never waits: a registry that is busy is asked again at the next
- * poll. What fails keeps what was in force, and says so in the log and in the
+ * changes in at most FOLLOW_BUDGET_NS, and never waits: a registry that is busy
+ * is asked again at the next poll. What fails keeps what was in force, and says so in the log and in the
  * segment's load error. When the registry cannot be read, or its file has gone
  * back in time, nobody is admitted; who is connected is judged by what was
  * last read.
@@ -33,8 +33,8 @@ struct guard;
 
 struct follow {
 	uint64_t next_poll_ms, next_second_ms;
-	uint64_t
-		until_ns; /* of the poll under way: then it goes on at the next */
+	/* Of the poll under way: what is left then is for the next. */
+	uint64_t until_ns;
 	int64_t data_version;
 	int64_t revision;        /* of the registry, at the last look */
 	int64_t policy_revision; /* in force */

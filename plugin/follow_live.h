@@ -4,8 +4,7 @@
  *
  * A poll looks at two files' times, and opens them only when there is news; it
  * reads a bounded number of rows in a bounded time, waits for nothing, and
- * closes. What cannot
- * be read keeps what was in force; when that lasts, nobody new is admitted
+ * closes. What cannot be read keeps what was in force; when that lasts, nobody new is admitted
  * until it can. A file that is not there quarantines nobody; one that was
  * there and is gone lets nobody go.
  */
@@ -56,8 +55,8 @@ struct live_follow {
 	uint32_t round;    /* of whole readings */
 	int64_t change;    /* all up to this one have been taken up */
 	uint32_t failures; /* looks in a row that could not be answered */
-	uint64_t
-		until_ns; /* of the look under way: then it goes on at the next */
+	/* Of the look under way: what is left then is for the next. */
+	uint64_t until_ns;
 	uint64_t next_ms; /* when that is */
 	char problem[ERR_MSG_MAX + ERR_PLACE_MAX];
 };
