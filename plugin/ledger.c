@@ -62,7 +62,8 @@ static bool reserve(struct ledger *l)
 	for (a = l->oldest; a != NULL; a = a->next)
 		wide.slot[slot_of(&wide, str_from(a->device_id), a->hash)] = a;
 	free(l->slot);
-	*l = wide;
+	l->slot = wide.slot;
+	l->cap = wide.cap;
 	return true;
 }
 
