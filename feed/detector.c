@@ -103,6 +103,15 @@ void detector_close(struct detector **d)
 	*d = NULL;
 }
 
+/* Where bucket number N is kept. The window of a clock that is in the first
+ * hour of 1970 begins before it. */
+static unsigned place_of(int64_t n)
+{
+	int64_t at = n % (int64_t)DETECTOR_BUCKETS;
+
+	return (unsigned)(at < 0 ? at + (int64_t)DETECTOR_BUCKETS : at);
+}
+
 /* -------------------------------------------------------------------- findings */
 
 /* A line for each of the first few of a look. */
@@ -299,8 +308,8 @@ static bool book(struct detector *d, const struct watch *w, uint32_t slot)
 		uint64_t *bucket = (*p)->amount[i][k];
 
 		for (unsigned b = 0; b < d->stale; b++)
-			bucket[(d->bucket - b) % DETECTOR_BUCKETS] = 0;
-		bucket[d->bucket % DETECTOR_BUCKETS] += more[k];
+			bucket[place_of(d->bucket - b)] = 0;
+		bucket[place_of(d->bucket)] += more[k];
 	}
 	if (!was_there(d, slot))
 		return true;
@@ -326,8 +335,8 @@ static void begin_round(struct detector *d, const struct watch *w)
 	d->stale = (unsigned)after;
 	d->bucket = bucket;
 	for (unsigned b = 0; b < d->stale; b++)
-		d->in_bucket[(bucket - b) % DETECTOR_BUCKETS] = 0;
-	d->in_bucket[bucket % DETECTOR_BUCKETS]++;
+		d->in_bucket[place_of(bucket - b)] = 0;
+	d->in_bucket[place_of(bucket)]++;
 	clear_spreads(d);
 	d->minute_s = w->minute.start_s;
 	d->n = w->n;

@@ -29,9 +29,11 @@ static bool load_own(SSL_CTX *ctx, const struct config_tls *t, struct err *e)
 	SSL_CTX_set_default_passwd_cb(ctx, x509_no_passphrase);
 	if (SSL_CTX_use_certificate_chain_file(ctx, t->cert) != 1)
 		return cannot(e, "cert", "use the certificate", t->cert);
-	/* A key of another certificate is an error here, too. */
-	return SSL_CTX_use_PrivateKey_file(ctx, t->key, SSL_FILETYPE_PEM) ==
-		       1 ||
+	/* A key of another certificate is an error; one of another type only
+	 * when it is asked for, for it has a place of its own. */
+	return (SSL_CTX_use_PrivateKey_file(ctx, t->key, SSL_FILETYPE_PEM) ==
+			       1 &&
+		       SSL_CTX_check_private_key(ctx) == 1) ||
 	       cannot(e, "key", "use the key", t->key);
 }
 

@@ -300,6 +300,7 @@ def test_tls_large_and_many(fleet, reader):
     ("key", "/nonexistent", "cannot use the key /nonexistent"),
     ("client_ca", "/nonexistent", "cannot use the CA /nonexistent"),
     ("key", "other", "key values mismatch"),
+    ("key", "rsa", "cannot use the key"),
     ("cert", "key", "cannot use the certificate"),
 ])
 def test_tls_errors(own_fleet, key, value, says):
@@ -307,6 +308,9 @@ def test_tls_errors(own_fleet, key, value, says):
         own_fleet, own_fleet.ca / "ca.crt"))
     if value == "other":
         value = feed_support.readable(own_fleet, own_fleet.device("sensor").key)
+    elif value == "rsa":
+        rsa(own_fleet.ca)
+        value = feed_support.readable(own_fleet, own_fleet.ca / "rsa.key")
     elif value == "key":
         value = config["key"]
     config[key] = value
@@ -461,6 +465,9 @@ def test_tls_that_does_not_fit(own_fleet):
                 ((r.make()[0], None), "cannot use the key"),
                 ((first, b""), "cannot use the key"),
                 ((b"nonsense", key), "cannot use the certificate"),
+                # Of another type than its own certificate: first or last.
+                ((first, rsa(r.dir)[1]), "cannot use the key"),
+                ((rsa(r.dir)[0], key), "cannot use the key"),
                 (rsa(r.dir), "another type")):
             r.put(*files)
             line = r.renew("error")

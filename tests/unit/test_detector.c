@@ -372,6 +372,30 @@ static void test_clock(void **state)
 	assert_int_equal(b->d->n_open, 0);
 }
 
+/* A machine that has lost its clock is in 1970, and the window reaches back to
+ * before it. */
+static void test_first_hour(void **state)
+{
+	struct bench *b = *state;
+	uint32_t one = add(b, "one", "meter", 1);
+	uint32_t others = add(b, "other", "meter", 9);
+
+	minute(b);
+	minute(b);
+	assert_int_equal(b->d->minutes, 1);
+	b->r->now_s = 600;
+	minute(b);
+	for (unsigned i = 0; i < 2; i++) {
+		move(b, others, 9, 10);
+		move(b, one, 1, MIB);
+		minute(b);
+		assert_int_equal(b->d->minutes, i + 1);
+		assert_int_equal(b->d->n_open, i);
+	}
+	assert_int_equal(b->d->open[0].amount, 2 * MIB);
+	assert_int_equal(b->d->looked_s, b->r->now_s);
+}
+
 /* ------------------------------------------------------------------ the meter */
 
 static void test_another_meter(void **state)
@@ -586,6 +610,7 @@ int main(void)
 		TEST(test_slowly),
 		TEST(test_not_to_and_fro),
 		TEST(test_clock),
+		TEST(test_first_hour),
 		TEST(test_another_meter),
 		TEST(test_no_id),
 		TEST(test_too_slow),
