@@ -363,7 +363,7 @@ bool conn_write(struct conn *c)
 	if (c->state == CONN_STREAM)
 		return next_of_stream(c);
 	if (c->state != CONN_ANSWER) {
-		set_deaf(c, false);
+		set_deaf(c, turns_waits(c));
 		return true;
 	}
 	if (!exchange_is_made(c->x) && !turns_has_time(c->turns)) {
@@ -394,6 +394,8 @@ static void on_timer(lws_sorted_usec_list_t *sul)
 	struct conn *c = OWNER_OF(sul, struct conn, timer);
 	static const struct http_refusal late = {
 		408, "the request did not come in time"};
+	static const struct http_refusal busy = {
+		503, "too many ask for too much; ask again later"};
 	bool begun;
 
 	if (c->state == CONN_STREAM && stream_alive(c->stream)) {
@@ -405,7 +407,7 @@ static void on_timer(lws_sorted_usec_list_t *sul)
 	}
 	begun = c->state == CONN_BODY ||
 		(c->state == CONN_HEAD && c->in.n != 0);
-	if (!begun || !refuse(c, &late))
+	if (!begun || !refuse(c, turns_waits(c) ? &busy : &late))
 		kill_conn(c);
 }
 
@@ -444,7 +446,8 @@ void conn_stop(struct conn *c)
 	c->stopping = true;
 	if (c->state == CONN_STREAM)
 		stream_close(c->stream, STREAM_GOING_AWAY, "weir-feed stops");
-	else if (c->state == CONN_HEAD || c->state == CONN_LINGER)
+	else if ((c->state == CONN_HEAD && !turns_waits(c)) ||
+		 c->state == CONN_LINGER)
 		kill_conn(c);
 }
 

@@ -222,6 +222,15 @@ static void compare(const struct detector *d, struct finding *f)
 	f->limit = c->limit[f->kind];
 }
 
+/* The class that it is compared with. */
+static void name_class(
+	const struct detector *d, const struct watch *w, struct finding *f)
+{
+	meter_class_text(&w->meter,
+		d->page[f->slot / WATCH_PAGE]->class[f->slot % WATCH_PAGE],
+		f -> class_name);
+}
+
 static bool is_open(
 	const struct detector *d, uint32_t slot, enum finding_kind k)
 {
@@ -247,9 +256,7 @@ static void judge(struct detector *d, const struct watch *w, uint32_t slot,
 		meter_slot_at(segment_map(&w->meter.segment), slot), f.device);
 	if (!device_id_valid(str_from(f.device)))
 		return;
-	meter_class_text(&w->meter,
-		d->page[slot / WATCH_PAGE]->class[slot % WATCH_PAGE],
-		f.class_name);
+	name_class(d, w, &f);
 	f.since_s = f.last_s = d->minute_s + MINUTE_S;
 	if (d->n_open == DETECTOR_OPEN_MAX) {
 		d->missed++;
@@ -261,12 +268,13 @@ static void judge(struct detector *d, const struct watch *w, uint32_t slot,
 }
 
 /* Those that are open, as they are now. */
-static void look_again(struct detector *d)
+static void look_again(struct detector *d, const struct watch *w)
 {
 	for (uint32_t i = d->n_open; i-- > 0;) {
 		struct finding *f = &d->open[i];
 
 		compare(d, f);
+		name_class(d, w, f);
 		if (f->amount > f->limit)
 			f->last_s = d->minute_s + MINUTE_S;
 		else if (f->amount <= f->limit / 2)
@@ -336,7 +344,9 @@ static void begin_round(struct detector *d, const struct watch *w)
 	d->bucket = bucket;
 	for (unsigned b = 0; b < d->stale; b++)
 		d->in_bucket[place_of(bucket - b)] = 0;
-	d->in_bucket[place_of(bucket)]++;
+	/* A clock that is set back by less finds some again. */
+	if (d->in_bucket[place_of(bucket)] < DETECTOR_BUCKET_S / MINUTE_S)
+		d->in_bucket[place_of(bucket)]++;
 	clear_spreads(d);
 	d->minute_s = w->minute.start_s;
 	d->n = w->n;
@@ -355,9 +365,9 @@ static void begin_judging(struct detector *d)
 	d->round = DETECTOR_JUDGE;
 }
 
-static void end_round(struct detector *d)
+static void end_round(struct detector *d, const struct watch *w)
 {
-	look_again(d);
+	look_again(d, w);
 	say_rest(d);
 	d->untold = d->missed;
 	d->looked_s = d->minute_s + MINUTE_S;
@@ -424,7 +434,7 @@ static void judge_some(struct detector *d, const struct watch *w, uint32_t end)
 			judge(d, w, d->next, (enum finding_kind)k);
 	}
 	if (d->next == d->n)
-		end_round(d);
+		end_round(d, w);
 }
 
 bool detector_step(struct detector *d, const struct watch *w)

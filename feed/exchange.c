@@ -35,6 +35,8 @@ bool exchange_next(struct exchange *x, struct text *out, bool *end)
 	struct text swap = *out;
 	enum answer_more more = ANSWER_MORE;
 
+	if (x->broken)
+		return false;
 	*end = !x->body_left;
 	if (*end)
 		return true;
@@ -48,7 +50,8 @@ bool exchange_next(struct exchange *x, struct text *out, bool *end)
 		more = a->more(a);
 	x->body_left = more == ANSWER_MORE;
 	x->asked = true;
-	if (more == ANSWER_BROKEN || a->body.failed)
+	x->broken = more == ANSWER_BROKEN || a->body.failed;
+	if (x->broken)
 		return false;
 	/* All of it is made: what made it serves the next one. */
 	if (!x->body_left && a->drop != NULL) {

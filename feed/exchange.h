@@ -19,6 +19,7 @@ struct exchange {
 	bool close;     /* the connection ends after it */
 	bool body_left; /* to be sent */
 	bool asked;     /* more was */
+	bool broken;    /* it cannot be ended well */
 };
 
 /* The answer is there: how it goes out is settled, and its head added to OUT.

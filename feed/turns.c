@@ -38,9 +38,14 @@ bool turns_has_time(struct turns *t)
 	return true;
 }
 
+bool turns_waits(const struct conn *c)
+{
+	return c->waiting.owner != NULL;
+}
+
 void turns_wait(struct turns *t, struct conn *c)
 {
-	if (c->waiting.owner == NULL)
+	if (!turns_waits(c))
 		lws_dll2_add_tail(&c->waiting, &t->waiting);
 }
 

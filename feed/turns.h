@@ -34,5 +34,6 @@ bool turns_has_time(struct turns *t);
  * called when its turn has come. */
 void turns_wait(struct turns *t, struct conn *c);
 void turns_leave(struct conn *c);
+bool turns_waits(const struct conn *c);
 
 #endif

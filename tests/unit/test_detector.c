@@ -221,6 +221,38 @@ static void test_at_the_door(void **state)
 	assert_int_equal(b->d->open[0].others, 5);
 }
 
+/* Class and figures of a finding are of one class, the last one. */
+static void test_changes_its_class(void **state)
+{
+	struct bench *b = *state;
+	uint32_t one = add(b, "one", "meter", 1);
+	uint32_t meters = add(b, "meter", "meter", 9);
+	uint32_t pumps = add(b, "pump", "pump", 9);
+	struct meter_slot *s = meter_slot_mut(b->r->s.mem, one);
+
+	minute(b);
+	move(b, meters, 9, 10);
+	move(b, pumps, 9, 20);
+	move(b, one, 1, 3 * MIB);
+	minute(b);
+	assert_int_equal(b->d->n_open, 1);
+	assert_string_equal(b->d->open[0].class_name, "meter");
+	assert_int_equal(b->d->open[0].median, 10);
+	s->class = meter_slot_mut(b->r->s.mem, pumps)->class;
+	minute(b);
+	assert_int_equal(b->d->n_open, 1);
+	assert_string_equal(b->d->open[0].class_name, "pump");
+	assert_int_equal(b->d->open[0].median, 20);
+	/* The clock is set back within the ten minutes: no more than there
+	 * are. */
+	for (unsigned i = 0; i < 30; i++) {
+		b->r->now_s -= 60;
+		minute(b);
+		minute(b);
+	}
+	assert_in_range(b->d->minutes, 1, 60);
+}
+
 /* Where one in ten and more do much, it is no finding that one does. */
 static void test_mixed_class(void **state)
 {
@@ -606,6 +638,7 @@ int main(void)
 		TEST(test_classes_apart),
 		TEST(test_mixed_class),
 		TEST(test_at_the_door),
+		TEST(test_changes_its_class),
 		TEST(test_life),
 		TEST(test_slowly),
 		TEST(test_not_to_and_fro),
