@@ -41,6 +41,10 @@ static void ask(struct history_fixture *f, int64_t now_s, char out[static SIZE])
 	static char words[][16] = {"weir", "usage", "m-1", "--since", "1h"};
 	static const struct opt none[] = {{NULL, '\0', OPT_FLAG, NULL, NULL}};
 	static const struct opt own[] = {{"since", '\0', OPT_VALUE, "T", ""},
+		{"until", '\0', OPT_VALUE, "T", ""},
+		{"by", '\0', OPT_VALUE, "L", ""},
+		{"class", '\0', OPT_VALUE, "C", ""},
+		{"csv", '\0', OPT_FLAG, NULL, ""},
 		{NULL, '\0', OPT_FLAG, NULL, NULL}};
 	char *argv[] = {words[0], words[1], words[2], words[3], words[4], NULL};
 	struct args a;
