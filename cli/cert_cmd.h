@@ -29,6 +29,7 @@ MUST bool cert_need_device(struct registry *r, struct str id, struct err *e);
 MUST bool cert_of_a_client(X509 *x, const struct cli *c,
 	const struct credential *cr, struct err *e);
 
+MUST bool run_cert_list(struct cli *c, struct err *e);
 MUST bool run_cert_retire_old(struct cli *c, struct err *e);
 MUST bool run_cert_issue(struct cli *c, struct err *e);
 MUST bool run_cert_sign(struct cli *c, struct err *e);
