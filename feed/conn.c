@@ -50,14 +50,6 @@ static void set_deaf(struct conn *c, bool deaf)
 
 /* ---------------------------------------------------------------- the answer */
 
-/* What was read may hold a token, whole or in part. */
-static void drop_in(struct conn *c)
-{
-	if (c->in.p != NULL)
-		OPENSSL_cleanse(c->in.p, c->in.cap);
-	text_free(&c->in);
-}
-
 static void end_exchange(struct conn *c)
 {
 	if (c->x == NULL)
@@ -154,7 +146,7 @@ static void read_stream(struct conn *c)
 		memmove(c->in.p, c->in.p + n, c->in.n - n);
 	c->in.n -= n;
 	if (c->in.n == 0)
-		drop_in(c);
+		text_free(&c->in);
 }
 
 /* --------------------------------------------------------------- the request */
@@ -280,7 +272,7 @@ static bool linger(struct conn *c)
 
 	end_exchange(c);
 	stream_free(&c->stream);
-	drop_in(c);
+	text_free(&c->in);
 	text_free(&c->out);
 	c->state = CONN_LINGER;
 	if (tls != NULL)
@@ -307,7 +299,7 @@ static bool next_request(struct conn *c)
 	c->state = CONN_HEAD;
 	text_free(&c->out);
 	if (left == 0)
-		drop_in(c);
+		text_free(&c->in);
 	set_timer(c, left == 0 ? IDLE_S : HEAD_S);
 	set_deaf(c, false);
 	return understand(c);
@@ -438,6 +430,8 @@ void conn_open(struct conn *c, const struct conn_home *home, struct lws *wsi,
 	c->turns = home->turns;
 	c->wsi = wsi;
 	memcpy(c->address, address, sizeof(c->address));
+	/* It may hold a token, whole or in part. */
+	c->in.secret = true;
 	set_timer(c, HEAD_S);
 }
 
@@ -459,7 +453,7 @@ void conn_close(struct conn *c)
 	turns_leave(c);
 	end_exchange(c);
 	stream_free(&c->stream);
-	drop_in(c);
+	text_free(&c->in);
 	text_free(&c->out);
 	c->wsi = NULL;
 }

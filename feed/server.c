@@ -11,6 +11,7 @@
 #include "feed/turns.h"
 
 #include <inttypes.h>
+#include <openssl/crypto.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -244,6 +245,16 @@ static int gone(struct server *s, struct conn *c)
 	return 0;
 }
 
+/* The memory is libwebsockets', which fills it again when somebody else says as
+ * much; a token does not wait for that. */
+static int took(struct conn *c, void *in, size_t len)
+{
+	bool on = conn_read(c, (struct str){in, len});
+
+	OPENSSL_cleanse(in, len);
+	return on ? 0 : -1;
+}
+
 static int on_http(struct lws *wsi, enum lws_callback_reasons reason,
 	void *user, void *in, size_t len)
 {
@@ -255,7 +266,7 @@ static int on_http(struct lws *wsi, enum lws_callback_reasons reason,
 	case LWS_CALLBACK_RAW_ADOPT:
 		return adopted(s, wsi, c);
 	case LWS_CALLBACK_RAW_RX:
-		return conn_read(c, (struct str){in, len}) ? 0 : -1;
+		return took(c, in, len);
 	case LWS_CALLBACK_RAW_WRITEABLE:
 		return conn_write(c) ? 0 : -1;
 	case LWS_CALLBACK_RAW_CLOSE:

@@ -4,6 +4,7 @@
 #include "io/meter_text.h"
 
 #include <inttypes.h>
+#include <openssl/crypto.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,8 +14,10 @@
 
 void text_free(struct text *t)
 {
+	if (t->secret && t->p != NULL)
+		OPENSSL_cleanse(t->p, t->cap);
 	free(t->p);
-	*t = (struct text){0};
+	*t = (struct text){.secret = t->secret};
 }
 
 void text_clear(struct text *t)
@@ -24,6 +27,22 @@ void text_clear(struct text *t)
 	t->comma = false;
 	if (t->p != NULL)
 		t->p[0] = '\0';
+}
+
+/* As realloc; what was secret does not stay behind. */
+static char *grow(const struct text *t, size_t cap)
+{
+	char *p;
+
+	if (!t->secret)
+		return realloc(t->p, cap);
+	p = malloc(cap);
+	if (p == NULL || t->p == NULL)
+		return p;
+	memcpy(p, t->p, t->cap);
+	OPENSSL_cleanse(t->p, t->cap);
+	free(t->p);
+	return p;
 }
 
 /* Room for N bytes more and a NUL. */
@@ -38,7 +57,7 @@ static bool room(struct text *t, size_t n)
 		return true;
 	while (n < TEXT_MOST && cap - t->n <= n)
 		cap *= 2;
-	p = cap <= TEXT_MOST && n < TEXT_MOST ? realloc(t->p, cap) : NULL;
+	p = cap <= TEXT_MOST && n < TEXT_MOST ? grow(t, cap) : NULL;
 	if (p == NULL) {
 		t->failed = true;
 		return false;

@@ -21,9 +21,10 @@ struct text {
 	size_t n, cap;
 	bool failed; /* no memory */
 	bool comma;  /* JSON: another member comes after one */
+	bool secret; /* what it held is wiped before its memory goes */
 };
 
-/* Frees; a zeroed *T is fine, and is what is left. */
+/* Frees; a zeroed *T is fine, and is what is left, but for secret. */
 void text_free(struct text *t);
 /* Empties, and keeps the memory. */
 void text_clear(struct text *t);

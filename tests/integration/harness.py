@@ -53,6 +53,17 @@ def eventually(what, check, timeout=DEADLINE_S):
         pause.wait(0.02)
 
 
+def memory_of(pid):
+    """All that process PID could write in its memory."""
+    parts = []
+    maps = pathlib.Path(f"/proc/{pid}/maps").read_text()
+    with open(f"/proc/{pid}/mem", "rb", buffering=0) as mem:
+        for begin, end in re.findall(r"^(\w+)-(\w+) rw", maps, re.M):
+            mem.seek(int(begin, 16))
+            parts.append(mem.read(int(end, 16) - int(begin, 16)))
+    return b"|".join(parts)
+
+
 def broker_version():
     """The broker's, as (2, 0, 11)."""
     # It says so beside its usage, and ends as if that had been an error.

@@ -22,7 +22,7 @@ import subprocess
 import pytest
 
 from cli_support import WEIR, make, openssl
-from harness import DEADLINE_S, eventually
+from harness import DEADLINE_S, eventually, memory_of
 from softhsm import PIN, Token
 
 SYSCALLS = {"write": 1, "link": 86, "exit_group": 231}
@@ -75,13 +75,7 @@ class Traced:
 
     def memory(self):
         """All that it could read of itself."""
-        parts = []
-        maps = pathlib.Path(f"/proc/{self.pid}/maps").read_text()
-        with open(f"/proc/{self.pid}/mem", "rb", buffering=0) as mem:
-            for begin, end in re.findall(r"^(\w+)-(\w+) rw", maps, re.M):
-                mem.seek(int(begin, 16))
-                parts.append(mem.read(int(end, 16) - int(begin, 16)))
-        return b"|".join(parts)
+        return memory_of(self.pid)
 
     def end(self):
         """What strace wrote, once it ended."""
